@@ -1,0 +1,220 @@
+"""What our output files look like: variables, coordinates, bounds, time encoding, attributes.
+
+The rules hold for NetCDF and Zarr alike: float32 data with `_FillValue`, coordinates and bounds
+in float64 without one, CF attributes on every coordinate, time in hours since the start.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import cftime
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+CONVENTIONS = "CF-1.11, ACDD-1.3"
+"""The conventions that every output declares."""
+
+FILL_VALUE = np.float32(1e20)
+"""The value of missing data, as in CMIP."""
+
+Time: TypeAlias = np.datetime64 | cftime.datetime
+"""One time: numpy for the proleptic Gregorian calendar, cftime for any other."""
+
+
+@dataclass(frozen=True)
+class OutputVariable:
+    """A variable that the writer will be given values for.
+
+    Attributes:
+        attributes: CF attributes; at least ``long_name`` and ``units``.
+        dimensions: ("time", "latitude", "longitude"), ("time", "station"), or without "time" for
+            a field that is written once.
+    """
+
+    attributes: Mapping[str, str]
+    dimensions: tuple[str, ...] = ("time", "latitude", "longitude")
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the variable gets values in every record."""
+        return self.dimensions[0] == "time"
+
+
+@dataclass(frozen=True)
+class TimeEncoding:
+    """How times are written: hours since ``start`` in its calendar.
+
+    Attributes:
+        start: the origin, usually the first record; its type fixes the calendar.
+        cell_method: whether values are instants (``"point"``) or averages (``"mean"``).
+    """
+
+    start: Time
+    cell_method: str = "point"
+
+    @property
+    def calendar(self) -> str:
+        """CF name of the calendar."""
+        if isinstance(self.start, np.datetime64):
+            return "proleptic_gregorian"
+        return str(self.start.calendar)
+
+    @property
+    def units(self) -> str:
+        """CF units: hours since the start, to the second."""
+        return f"hours since {self.iso(self.start).replace('T', ' ')}"
+
+    def hours(self, time: Time) -> float:
+        """Return ``time`` in hours since the start.
+
+        Raises:
+            TypeError: ``time`` belongs to another calendar than the start.
+        """
+        if isinstance(time, np.datetime64) and isinstance(self.start, np.datetime64):
+            # Microseconds hold both ends without the year-2262 limit of nanoseconds.
+            elapsed = time.astype("datetime64[us]") - self.start.astype("datetime64[s]")
+            return float(elapsed / np.timedelta64(3_600_000_000, "us"))
+        if isinstance(time, np.datetime64) or isinstance(self.start, np.datetime64):
+            raise TypeError(f"time {time} and start {self.start} belong to different calendars")
+        return float((time - self.start.replace(microsecond=0)).total_seconds() / 3600.0)
+
+    @staticmethod
+    def iso(time: Time) -> str:
+        """Return ``time`` as ``YYYY-MM-DDThh:mm:ss``."""
+        if isinstance(time, np.datetime64):
+            return str(np.datetime_as_string(time, unit="s"))
+        return str(time.isoformat(timespec="seconds"))
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF attributes of the time coordinate."""
+        attributes = {
+            "standard_name": "time",
+            "long_name": "time",
+            "axis": "T",
+            "units": self.units,
+            "calendar": self.calendar,
+        }
+        if self.calendar in ("standard", "proleptic_gregorian", "julian"):
+            attributes["units_metadata"] = "leap_seconds: none"
+        return attributes
+
+
+def latitude_longitude_template(
+    latitude: NDArray[Any],
+    longitude: NDArray[Any],
+    latitude_bounds: NDArray[Any],
+    longitude_bounds: NDArray[Any],
+) -> xr.Dataset:
+    """Return the static part of a gridded output: coordinates and cell bounds.
+
+    Args:
+        latitude: degrees north, shape (latitude,).
+        longitude: degrees east, shape (longitude,).
+        latitude_bounds: degrees north, shape (latitude, 2), or the edges, (latitude + 1,).
+        longitude_bounds: degrees east, shape (longitude, 2), or the edges, (longitude + 1,).
+    """
+    template = xr.Dataset(
+        coords={
+            "latitude": ("latitude", np.asarray(latitude, dtype=np.float64)),
+            "longitude": ("longitude", np.asarray(longitude, dtype=np.float64)),
+        }
+    )
+    for name, axis, unit, bounds in (
+        ("latitude", "Y", "degrees_north", latitude_bounds),
+        ("longitude", "X", "degrees_east", longitude_bounds),
+    ):
+        template[name].attrs = {
+            "standard_name": name,
+            "long_name": name,
+            "axis": axis,
+            "units": unit,
+            "bounds": f"{name}_bnds",
+        }
+        template[f"{name}_bnds"] = ((name, "bnds"), _paired(bounds))
+    return template
+
+
+def station_template(
+    names: list[str],
+    latitude: NDArray[Any],
+    longitude: NDArray[Any],
+    altitude: NDArray[Any] | None = None,
+) -> xr.Dataset:
+    """Return the static part of a station output: names and positions, all of shape (station,).
+
+    Args:
+        names: station identifiers.
+        latitude: degrees north.
+        longitude: degrees east.
+        altitude: m above mean sea level.
+    """
+    identifier = {"long_name": "station identifier", "cf_role": "timeseries_id"}
+    north = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
+    east = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"}
+    height = {
+        "standard_name": "altitude",
+        "long_name": "altitude above mean sea level",
+        "units": "m",
+        "positive": "up",
+        "axis": "Z",
+    }
+    coordinates: dict[str, Any] = {
+        "station_name": ("station", np.asarray(names, dtype=object), identifier),
+        "latitude": ("station", np.asarray(latitude, dtype=np.float64), north),
+        "longitude": ("station", np.asarray(longitude, dtype=np.float64), east),
+    }
+    if altitude is not None:
+        coordinates["altitude"] = ("station", np.asarray(altitude, dtype=np.float64), height)
+    return xr.Dataset(
+        coords=coordinates, attrs={"featureType": "timeSeries", "cdm_data_type": "Station"}
+    )
+
+
+def data_attributes(
+    variable: OutputVariable, template: xr.Dataset, cell_method: str
+) -> dict[str, str]:
+    """Return the attributes of a data variable, completed with what CF and ACDD ask for."""
+    attributes = {"coverage_content_type": "modelResult", **variable.attributes}
+    if variable.has_time:
+        attributes.setdefault("cell_methods", f"time: {cell_method}")
+    auxiliary = [str(n) for n in template.coords if n not in template.dims]
+    if "station" in variable.dimensions and auxiliary:
+        attributes["coordinates"] = " ".join(sorted(auxiliary))
+    return attributes
+
+
+def coverage_attributes(
+    template: xr.Dataset, encoding: TimeEncoding, first: Time | None, last: Time | None
+) -> dict[str, str | float]:
+    """Return the ACDD attributes that say which part of space and time the file covers."""
+    attributes: dict[str, str | float] = {}
+    for name, prefix, unit in (
+        ("latitude", "geospatial_lat", "degrees_north"),
+        ("longitude", "geospatial_lon", "degrees_east"),
+    ):
+        if name in template.variables:
+            values = np.asarray(template[name].values)
+            attributes[f"{prefix}_min"] = float(values.min())
+            attributes[f"{prefix}_max"] = float(values.max())
+            attributes[f"{prefix}_units"] = unit
+    if first is not None and last is not None:
+        hours = encoding.hours(last) - encoding.hours(first)
+        attributes["time_coverage_start"] = encoding.iso(first) + "Z"
+        attributes["time_coverage_end"] = encoding.iso(last) + "Z"
+        attributes["time_coverage_duration"] = f"PT{hours * 3600.0:.0f}S"
+    return attributes
+
+
+def is_data(name: str, dataset: xr.Dataset) -> bool:
+    """Tell whether a variable is data rather than a coordinate or the bounds of one."""
+    bounds = {dataset[other].attrs.get("bounds") for other in dataset.coords}
+    return name in dataset.data_vars and name not in bounds and not name.endswith("_bnds")
+
+
+def _paired(bounds: NDArray[Any]) -> NDArray[np.float64]:
+    """Return bounds of shape (n, 2) from pairs or from n + 1 edges."""
+    array = np.asarray(bounds, dtype=np.float64)
+    return array if array.ndim == 2 else np.stack([array[:-1], array[1:]], axis=-1)

@@ -1,0 +1,101 @@
+"""What a training store holds: names, dimensions, units. The contract between files and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from co2net_phys.errors import DataError
+
+
+@dataclass(frozen=True)
+class Variable:
+    """CF description of one variable."""
+
+    standard_name: str
+    long_name: str
+    units: str
+    static: bool = False
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF attributes to write with the variable."""
+        return {
+            "standard_name": self.standard_name,
+            "long_name": self.long_name,
+            "units": self.units,
+            "coverage_content_type": "modelResult",
+        }
+
+
+CO2 = "co2s"
+"""Surface mole fraction of CO2 in dry air, µmol mol-1 (CMIP6 table Emon name)."""
+
+BACKGROUND = "co2s_background"
+"""First guess of `CO2` that a method may start from, µmol mol-1."""
+
+STATION_CO2 = "co2s_station"
+"""`CO2` as observed at stations, dimensions (time, station), µmol mol-1, NaN where missing."""
+
+AUXILIARIES = ("ps", "huss", "tas", "uas", "vas", "gph", "oro")
+"""The K = 7 auxiliary variables of the CarbonTracker set-up (CO2-Net paper, table 1), in order."""
+
+VARIABLES: Mapping[str, Variable] = {
+    CO2: Variable(
+        "mole_fraction_of_carbon_dioxide_in_air", "Surface CO2 (ppm, dry air)", "umol mol-1"
+    ),
+    "ps": Variable("surface_air_pressure", "Surface air pressure", "Pa"),
+    "huss": Variable("specific_humidity", "Near-surface specific humidity", "1"),
+    "tas": Variable("air_temperature", "Near-surface air temperature", "K"),
+    "uas": Variable("eastward_wind", "Eastward near-surface wind", "m s-1"),
+    "vas": Variable("northward_wind", "Northward near-surface wind", "m s-1"),
+    "gph": Variable("geopotential_height", "Geopotential height of the lowest layer", "m"),
+    "oro": Variable("surface_altitude", "Orography", "m", static=True),
+}
+
+
+def validate_store(dataset: xr.Dataset, source: str, *, need_target: bool = True) -> xr.Dataset:
+    """Return `dataset` with the schema's dimension order, or say what is wrong with it.
+
+    Raises
+    ------
+    DataError
+        naming `source`, the variable and the remedy: a coordinate or variable is missing, an axis
+        does not ascend, or the time axis has fewer than two entries.
+    """
+    for axis in ("time", "latitude", "longitude"):
+        if axis not in dataset.coords:
+            raise DataError(
+                f"{source}: no coordinate {axis!r}; a training store needs time, latitude and "
+                "longitude (make one with `co2phys simulate`)"
+            )
+    for axis in ("latitude", "longitude"):
+        if np.any(np.diff(dataset[axis].values) <= 0):
+            raise DataError(f"{source}: coordinate {axis!r} does not ascend; sort it first")
+    if dataset.sizes["time"] < 2:
+        raise DataError(f"{source}: 'time' has one step where at least two are needed")
+    if np.any(np.diff(dataset["time"].values) <= np.timedelta64(0)):
+        raise DataError(f"{source}: 'time' does not ascend; sort it and drop duplicates first")
+    if need_target and CO2 not in dataset:
+        raise DataError(f"{source}: no variable {CO2!r}; found {_some(dataset)}")
+    gridded = [name for name in VARIABLES if name in dataset]
+    order = {name: _dimensions(name) for name in gridded}
+    for name, dimensions in order.items():
+        if set(dataset[name].dims) != set(dimensions):
+            raise DataError(
+                f"{source}: variable {name!r} has dimensions {dataset[name].dims}, "
+                f"expected {dimensions}"
+            )
+    return dataset.assign({name: dataset[name].transpose(*order[name]) for name in gridded})
+
+
+def _dimensions(name: str) -> tuple[str, ...]:
+    grid = ("latitude", "longitude")
+    return grid if VARIABLES[name].static else ("time", *grid)
+
+
+def _some(dataset: xr.Dataset) -> str:
+    return ", ".join(list(map(str, dataset.data_vars))[:8]) or "no variables at all"

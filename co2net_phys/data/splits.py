@@ -1,0 +1,90 @@
+"""Training, validation and test frames: blocks of time with gaps between them.
+
+Interleaved test weeks leak, because what a method gets wrong today it still gets wrong three days
+later; the headline split is therefore a final block after a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from co2net_phys.data.store import TrainingStore
+from co2net_phys.errors import DataError, UsageError
+
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+
+Split = Mapping[str, tuple[str, str]]
+"""First and last time (ISO 8601, inclusive) of each block, by name."""
+
+GAP_DAYS = 5.0
+"""Days left out between blocks, or `GAP_SHARE` of the record where that is shorter."""
+
+GAP_SHARE = 0.06
+VALIDATION_SHARE = 0.1
+TEST_SHARE = 0.2
+
+
+def block_split(store: TrainingStore, frames_per_window: int) -> dict[str, tuple[str, str]]:
+    """Cut the record of `store` into train, validation and test blocks, in this order.
+
+    Raises
+    ------
+    DataError
+        The record is too short for every block to hold one window of `frames_per_window`.
+    """
+    seconds = store.seconds
+    span = seconds[-1] - seconds[0] + store.time_step
+    gap = min(GAP_DAYS * 86400, GAP_SHARE * span)
+    usable = span - 2 * gap
+    train_end = (1 - VALIDATION_SHARE - TEST_SHARE) * usable
+    validation_end = train_end + gap + VALIDATION_SHARE * usable
+    edges = {
+        "train": (0.0, train_end),
+        "validation": (train_end + gap, validation_end),
+        "test": (validation_end + gap, span),
+    }
+    labels = time_labels(store)
+    split = {}
+    for name, (first, last) in edges.items():
+        inside = np.flatnonzero((seconds >= first) & (seconds < last))
+        if len(inside) < frames_per_window:
+            need = np.ceil(frames_per_window / VALIDATION_SHARE * store.time_step / 86400 * 1.2)
+            raise DataError(
+                f"{store.source}: {len(store)} time steps are too few to split, the {name} block "
+                f"holds less than one window of {frames_per_window}; provide at least "
+                f"{need:.0f} days"
+            )
+        split[name] = (labels[inside[0]], labels[inside[-1]])
+    return split
+
+
+def split_frames(store: TrainingStore, split: Split, name: str) -> NDArray[np.int64]:
+    """Frame indices of one block.
+
+    Raises
+    ------
+    UsageError
+        No block is called `name`.
+    DataError
+        The store has no frame in the block.
+    """
+    if name == "all":
+        return np.arange(len(store))
+    if name not in split:
+        raise UsageError(f"no split {name!r}; choose from {', '.join(split)} or all")
+    first, last = split[name]
+    labels = np.array(time_labels(store))
+    frames = np.flatnonzero((labels >= first) & (labels <= last))
+    if len(frames) == 0:
+        raise DataError(f"{store.source}: no time step between {first} and {last} (split {name!r})")
+    return frames
+
+
+def time_labels(store: TrainingStore) -> list[str]:
+    """ISO 8601 labels of all frames; their order is the order in time, in any calendar."""
+    return [str(label) for label in store.times.dt.strftime("%Y-%m-%dT%H:%M:%S").values]

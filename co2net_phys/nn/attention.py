@@ -1,0 +1,54 @@
+"""Multi-head attention within one stream of tokens and between two."""
+
+from __future__ import annotations
+
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Scaled dot-product attention of tokens (n, L, D) on tokens (n, M, D); returns (n, L, D)."""
+    split = "n l (h c) -> n h l c"
+    mixed = functional.scaled_dot_product_attention(
+        rearrange(query, split, h=heads),  # (n, heads, L, D / heads)
+        rearrange(key, split, h=heads),  # (n, heads, M, D / heads)
+        rearrange(value, split, h=heads),  # (n, heads, M, D / heads)
+    )
+    return rearrange(mixed, "n h l c -> n l (h c)")  # (n, L, D)
+
+
+class SelfAttention(nn.Module):
+    """Each token (n, L, D) attends to all L tokens of its sequence; returns (n, L, D)."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the attended tokens (n, L, D)."""
+        query, key, value = self.query_key_value(tokens).chunk(3, dim=-1)
+        mixed: Tensor = self.dropout(self.out(attend(query, key, value, self.heads)))
+        return mixed
+
+
+class CrossAttention(nn.Module):
+    """Each token of `receiver` (n, L, D) attends to the tokens of `source` (n, M, D)."""
+
+    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, receiver: Tensor, source: Tensor) -> Tensor:
+        """Return what the receiver reads from the source, (n, L, D)."""
+        key, value = self.key_value(source).chunk(2, dim=-1)
+        mixed = attend(self.query(receiver), key, value, self.heads)
+        read: Tensor = self.dropout(self.out(mixed))
+        return read

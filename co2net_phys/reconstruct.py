@@ -1,0 +1,101 @@
+"""Apply a method to the windows of a store and stream the fields to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from co2net_phys.batch import Batch
+from co2net_phys.data.output_layout import (
+    OutputVariable,
+    TimeEncoding,
+    latitude_longitude_template,
+)
+from co2net_phys.data.schema import CO2, VARIABLES
+from co2net_phys.data.store import TrainingStore
+from co2net_phys.data.windows import Windows
+from co2net_phys.data.writer import StreamingWriter
+from co2net_phys.devices import autocast
+from co2net_phys.errors import NumericalError
+from co2net_phys.solvers.grid import Grid
+
+Method = Callable[[Batch], Batch]
+"""Anything that maps a batch to a batch with the field `CO2` (B, 1, H, W)."""
+
+
+@torch.no_grad()
+def predictions(
+    method: Method,
+    windows: Windows,
+    batch_size: int,
+    device: torch.device | None = None,
+    precision: str = "fp32",
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield (frame index, CO2 field (H, W) in µmol mol-1) of every window, in order of time.
+
+    Raises
+    ------
+    NumericalError
+        A field is not finite.
+    """
+    device = device or torch.device("cpu")
+    done = 0
+    for batch in windows.batches(batch_size):
+        with autocast(device, precision):
+            fields = method(batch.to(device)).fields[CO2][:, 0].float().cpu().numpy()
+        for field in fields:
+            frame = int(windows.ends[done])
+            if not np.isfinite(field).all():
+                moment = windows.store.times.values[frame]
+                raise NumericalError(f"the reconstruction at {moment} is not finite; train again")
+            yield frame, field
+            done += 1
+
+
+def reconstruct(
+    method: Method,
+    windows: Windows,
+    path: Path,
+    *,
+    attributes: Mapping[str, Any],
+    batch_size: int = 8,
+    device: torch.device | None = None,
+    precision: str = "fp32",
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda done: None,
+) -> int:
+    """Write the reconstruction of every window's last frame; return how many there are.
+
+    Raises
+    ------
+    DataError
+        The output cannot be written; nothing is left behind.
+    """
+    store = windows.store
+    with StreamingWriter(
+        path,
+        template=grid_template(store),
+        variables={CO2: OutputVariable(VARIABLES[CO2].attributes)},
+        attributes=attributes,
+        encoding=TimeEncoding(store.times.values[windows.ends[0]]),
+        overwrite=overwrite,
+        expected_bytes=2 * len(windows) * int(np.prod(store.shape)),
+    ) as writer:
+        fields = predictions(method, windows, batch_size, device, precision)
+        for number, (frame, field) in enumerate(fields):
+            writer.append(store.times.values[frame], {CO2: field})
+            progress(number + 1)
+    return len(windows)
+
+
+def grid_template(store: TrainingStore) -> Any:
+    """Coordinates and cell bounds of a store's grid, for the writer."""
+    grid = Grid.from_coordinates(store.latitude, store.longitude)
+    return latitude_longitude_template(
+        store.latitude, store.longitude, grid.latitude_bounds, grid.longitude_bounds
+    )

@@ -1,0 +1,229 @@
+"""Integrate a world and stream it to disk."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from co2net_phys.data.output_layout import (
+    OutputVariable,
+    TimeEncoding,
+    latitude_longitude_template,
+)
+from co2net_phys.data.schema import CO2, STATION_CO2, VARIABLES
+from co2net_phys.data.stations import Station
+from co2net_phys.data.writer import StreamingWriter
+from co2net_phys.errors import UsageError
+from co2net_phys.simulation.config import SimulationConfig
+from co2net_phys.simulation.forcing import NODE_INTERVAL
+from co2net_phys.simulation.geography import Field
+from co2net_phys.simulation.observing import StationNetwork
+from co2net_phys.simulation.world import World
+from co2net_phys.solvers import (
+    AdvectionDiffusion,
+    check_time_step,
+    lawson_rk4,
+    stable_time_step,
+    trajectory,
+)
+
+GRID = ("latitude", "longitude")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do; printed by a dry run."""
+
+    truncation: int
+    tracers: int
+    output_grid: tuple[int, int]
+    frames: int
+    variables: tuple[str, ...]
+    time_step: float
+    """Seconds."""
+    steps: int
+    expected_bytes: int
+    """Uncompressed size of the output."""
+    expected_seconds: float
+    """Measured on the first steps on this machine."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+def time_step_of(world: World, config: SimulationConfig) -> float:
+    """Return the user's step if it is stable, else the longest that divides the output interval.
+
+    Raises
+    ------
+    NumericalError
+        The user's step is unstable; the message says the largest that is not.
+    UsageError
+        The user's step does not divide the output interval.
+    """
+    if config.time_step is not None:
+        check_time_step(config.time_step, world.harmonics, world.wind.max_speed)
+        ratio = config.output_every / config.time_step
+        if abs(ratio - round(ratio)) > 1e-9:
+            raise UsageError(
+                f"--time-step {config.time_step:g} s does not divide --output-every "
+                f"{config.output_every:g} s; choose one that does"
+            )
+        return config.time_step
+    longest = stable_time_step(world.harmonics, world.wind.max_speed)
+    longest = min(longest, NODE_INTERVAL) if world.source is not None else longest
+    return config.output_every / math.ceil(config.output_every / longest)
+
+
+def plan(world: World, config: SimulationConfig, stations: Sequence[Station] = ()) -> Plan:
+    """Work out sizes, and time two steps, without writing anything."""
+    step_length = time_step_of(world, config)
+    equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
+    step = lawson_rk4(equation, step_length)
+    state = step(world.initial, world.first_second)  # fills the caches
+    started = time.perf_counter()
+    step(state, world.first_second + step_length)
+    seconds = time.perf_counter() - started
+    length = (config.frames - 1) * config.output_every - world.first_second
+    steps = round(length / step_length)
+    variables = _output_variables(world, stations)
+    shape = world.output_grid.shape
+    return Plan(
+        truncation=world.harmonics.truncation,
+        tracers=len(world.initial),
+        output_grid=shape,
+        frames=config.frames,
+        variables=tuple(variables),
+        time_step=step_length,
+        steps=steps,
+        expected_bytes=4 * config.frames * shape[0] * shape[1] * len(variables),
+        expected_seconds=steps * seconds,
+    )
+
+
+def simulate(
+    world: World,
+    config: SimulationConfig,
+    path: Path,
+    *,
+    attributes: Mapping[str, str | float],
+    stations: Sequence[Station] = (),
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda frame: None,
+) -> None:
+    """Integrate `world` and write its frames, with station observations where asked.
+
+    Raises
+    ------
+    NumericalError
+        The tracer is no longer finite, or the step is unstable; nothing is left behind.
+    DataError
+        The output cannot be written.
+    """
+    step_length = time_step_of(world, config)
+    equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
+    steps_per_output = round(config.output_every / step_length)
+    skipped = round(-world.first_second / config.output_every)  # frames of the spin-up
+    step = lawson_rk4(equation, step_length)
+    states = trajectory(step, world.initial, world.first_second, step_length, steps_per_output)
+    network = _network(world, config, stations)
+    with _writer(world, config, path, attributes, stations, overwrite) as writer:
+        for name, field in world.static.items():
+            writer.write_static(name, field)
+        for number, (seconds, state) in enumerate(states):
+            if number >= skipped:
+                nodal = world.harmonics.synthesise(state, world.output_grid).numpy()
+                record = dict(zip(world.tracers, nodal, strict=True)) | world.auxiliary(seconds)
+                if network is not None:
+                    record[STATION_CO2] = network.observe(record[CO2])
+                writer.append(world.clock.moment(seconds), record)
+            progress(number + 1)
+            if number + 1 == skipped + config.frames:
+                break
+
+
+def _network(
+    world: World, config: SimulationConfig, stations: Sequence[Station]
+) -> StationNetwork | None:
+    if not stations:
+        return None
+    grid = world.output_grid
+    return StationNetwork(
+        stations, grid.latitude, grid.longitude, config.seed, config.output_every
+    )
+
+
+def _writer(
+    world: World,
+    config: SimulationConfig,
+    path: Path,
+    attributes: Mapping[str, str | float],
+    stations: Sequence[Station],
+    overwrite: bool,
+) -> StreamingWriter:
+    grid = world.output_grid
+    template = latitude_longitude_template(
+        grid.latitude, grid.longitude, grid.latitude_bounds, grid.longitude_bounds
+    )
+    variables = _output_variables(world, stations)
+    size = 4 * config.frames * grid.nlat * grid.nlon * len(variables)
+    return StreamingWriter(
+        path,
+        template=template.assign_coords(station_coordinates(stations)) if stations else template,
+        variables=variables,
+        attributes=attributes,
+        encoding=TimeEncoding(world.clock.moment(0.0)),
+        overwrite=overwrite,
+        expected_bytes=size // 2,  # compression saves at least this much on such fields
+    )
+
+
+def _output_variables(
+    world: World, stations: Sequence[Station]
+) -> dict[str, OutputVariable]:
+    names = (*world.tracers, *world.auxiliaries)
+    variables = {name: OutputVariable(world.variables[name].attributes) for name in names}
+    for name in world.static:
+        variables[name] = OutputVariable(VARIABLES[name].attributes, GRID)
+    if stations:
+        observed = VARIABLES[CO2].attributes | {
+            "long_name": "Surface CO2 observed at stations (noise and outages included)",
+            "coverage_content_type": "physicalMeasurement",
+        }
+        variables[STATION_CO2] = OutputVariable(observed, ("time", "station"))
+    return variables
+
+
+def station_coordinates(stations: Sequence[Station]) -> dict[str, xr.Variable]:
+    """Coordinates of the `station` dimension, by their name in a training store."""
+    columns: dict[str, tuple[list[Any], dict[str, str]]] = {
+        "code": ([s.code for s in stations], {"cf_role": "timeseries_id"}),
+        "name": ([s.name for s in stations], {}),
+        "latitude": (
+            [s.latitude for s in stations],
+            {"standard_name": "latitude", "units": "degrees_north"},
+        ),
+        "longitude": (
+            [s.longitude for s in stations],
+            {"standard_name": "longitude", "units": "degrees_east"},
+        ),
+        "elevation": (
+            [s.elevation_masl for s in stations],
+            {"standard_name": "surface_altitude", "units": "m"},
+        ),
+    }
+    coordinates = {}
+    for name, (values, attributes) in columns.items():
+        kind: Any = object if isinstance(values[0], str) else np.float64
+        attributes = {"long_name": f"station {name}", **attributes}
+        array = np.array(values, dtype=kind)
+        coordinates[f"station_{name}"] = xr.Variable("station", array, attributes)
+    return coordinates

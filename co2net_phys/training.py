@@ -1,0 +1,290 @@
+"""The training loop: AdamW, cosine schedule, validation, checkpoints, bit-exact resume.
+
+A run's folder holds `log.jsonl` (one line an epoch), `last/` (everything a resume needs) and
+`best/` (the lowest validation RMSE). Interrupting at any step and resuming gives, on a CPU, the
+same bits as running through.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from co2net_phys import losses, metrics
+from co2net_phys.batch import Batch
+from co2net_phys.checkpoint import (
+    load_training,
+    optimiser_tensors,
+    restore_optimiser,
+    save_checkpoint,
+)
+from co2net_phys.config import TrainingConfig
+from co2net_phys.data.schema import CO2
+from co2net_phys.data.windows import Windows, shuffled
+from co2net_phys.devices import autocast, choose_device
+from co2net_phys.errors import NumericalError, UsageError
+from co2net_phys.preparation import Prepared
+
+BETAS = (0.9, 0.999)
+VALIDATION_WINDOWS = 48
+"""At most this many, evenly spread over the validation block."""
+
+HIDDEN_SHARE = 0.25
+"""Training stations hidden from the input, and scored, when the target is the stations."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop; its state is saved in `last`."""
+
+
+@dataclass
+class Progress:
+    """Where a run is; saved with every checkpoint."""
+
+    epoch: int = 0
+    """Epochs completed."""
+    batch: int = 0
+    """Batches completed in the current epoch."""
+    best: float = math.inf
+    """Lowest validation RMSE so far, µmol mol-1."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Losses summed over the batches of the current epoch."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """How a caller follows and stops a run."""
+
+    on_step: Callable[[int, int, dict[str, float]], None] = lambda step, steps, values: None
+    on_epoch: Callable[[dict[str, Any]], None] = lambda row: None
+    should_stop: Callable[[], bool] = lambda: False
+
+
+class Trainer:
+    """Trains a prepared model; the state of the loop is `progress` and nothing else."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        config: TrainingConfig,
+        output: Path,
+        metadata: Mapping[str, Any],
+        callbacks: Callbacks | None = None,
+    ):
+        self.prepared, self.config, self.output = prepared, config, output
+        self.metadata = {**metadata, **prepared.description, "config": config.model_dump(mode="json")}
+        self.callbacks = callbacks or Callbacks()
+        self.device = choose_device(config.device)
+        self.model = prepared.model.to(self.device)
+        self.optimiser = torch.optim.AdamW(
+            [weight for weight in self.model.parameters() if weight.requires_grad],
+            lr=config.learning_rate,
+            betas=BETAS,
+            weight_decay=config.weight_decay,
+        )
+        self.progress = Progress()
+        weights = metrics.latitude_weights(prepared.train.store.latitude)
+        self.area = torch.tensor(weights, dtype=torch.float32, device=self.device)[:, None]
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Optimiser steps in one epoch."""
+        windows = min(self.config.windows_per_epoch or len(self.prepared.train), len(self.prepared.train))
+        return math.ceil(windows / self.config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in the whole run."""
+        return self.batches_per_epoch * self.config.epochs
+
+    def run(self) -> Progress:
+        """Train from `progress` to the last epoch.
+
+        Raises
+        ------
+        NumericalError
+            The loss is no longer finite.
+        Interrupted
+            A callback asked to stop; `last` was saved at this very step.
+        """
+        torch.manual_seed(self.config.seed) if self._is_fresh() else None
+        while self.progress.epoch < self.config.epochs:
+            started = time.perf_counter()
+            for batch in self._remaining_batches():
+                self._step(batch)
+                if self.callbacks.should_stop():
+                    self._save("last", resumable=True)
+                    raise Interrupted
+            self._finish_epoch(time.perf_counter() - started)
+        return self.progress
+
+    def resume(self) -> None:
+        """Continue from `last`.
+
+        Raises
+        ------
+        UsageError
+            The run was started with other options.
+        DataError
+            The checkpoint cannot be read.
+        """
+        weights, tensors, metadata = load_training(self.output / "last")
+        before, now = metadata["config"], self.config.model_dump(mode="json")
+        for name in now:
+            if name != "device" and before.get(name) != now[name]:
+                raise UsageError(
+                    f"{self.output}: the run was started with {name} = {before.get(name)!r}, not "
+                    f"{now[name]!r}; give the same options, or another --output"
+                )
+        self.model.load_state_dict(weights)
+        restore_optimiser(self.optimiser, tensors)
+        torch.set_rng_state(tensors["random"].to(torch.uint8))
+        self.progress = Progress(**metadata["progress"])
+        _truncate_log(self.output / "log.jsonl", self.progress.epoch)
+
+    def _is_fresh(self) -> bool:
+        return self.progress.epoch == 0 and self.progress.batch == 0
+
+    def _remaining_batches(self) -> Iterator[Batch]:
+        windows, size = self.prepared.train, self.config.batch_size
+        order = shuffled(len(windows), self.config.seed, self.progress.epoch)
+        order = order[: self.config.windows_per_epoch]
+        for batch in windows.batches(size, order[self.progress.batch * size :]):
+            yield batch.to(self.device)
+
+    def _step(self, batch: Batch) -> None:
+        self.model.train()
+        rate = self._learning_rate()
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        terms = self._losses(batch)
+        total = terms["supervised"] + self.config.wind_weight * terms.get("wind", torch.zeros(()))
+        if not bool(torch.isfinite(total)):
+            raise NumericalError(
+                f"the loss is {float(total)} in epoch {self.progress.epoch + 1}; lower "
+                "--learning-rate, or use --precision fp32"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        total.backward()
+        if self.config.gradient_clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        self.optimiser.step()
+        self._account({name: float(value.detach()) for name, value in terms.items()}, rate)
+
+    def _account(self, values: dict[str, float], rate: float) -> None:
+        progress = self.progress
+        progress.batch += 1
+        for name, value in values.items():
+            progress.sums[name] = progress.sums.get(name, 0.0) + value
+        done = progress.epoch * self.batches_per_epoch + progress.batch
+        self.callbacks.on_step(done, self.steps, {**values, "learning_rate": rate})
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Loss terms by name, each a dimensionless scalar."""
+        config, scale = self.config, self.model.scale
+        seen, hidden = self._split_observations(batch)
+        with autocast(self.device, config.precision):
+            output = self.model(seen)
+        prediction = output.fields[CO2].float()
+        if config.target == "stations":
+            supervised = losses.station_loss(
+                prediction, hidden.observations, batch.coordinates, scale
+            )
+        else:
+            weights = self.area if config.latitude_weighted else None
+            supervised = losses.supervised_loss(prediction, batch.fields[CO2], scale, weights)
+        terms = {"supervised": supervised}
+        if self.model.probe is not None:
+            terms["wind"] = losses.wind_loss(output, batch, self.model.config.statistics)
+        return terms
+
+    def _split_observations(self, batch: Batch) -> tuple[Batch, Batch]:
+        """Input and target batches; with stations as target a random quarter changes sides."""
+        if self.config.target == "dense":
+            return batch, batch
+        value = batch.observations.value
+        hide = torch.rand(value.shape[0], 1, value.shape[2]).to(value.device) < HIDDEN_SHARE
+        parts = (value.masked_fill(hide, torch.nan), value.masked_fill(~hide, torch.nan))
+        seen, hidden = (
+            replace(batch, observations=replace(batch.observations, value=part)) for part in parts
+        )
+        return seen, hidden
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then half a cosine down to the final rate."""
+        config = self.config
+        step = self.progress.epoch * self.batches_per_epoch + self.progress.batch
+        warm = max(round(config.warm_up * self.steps), 1)
+        if step < warm:
+            return config.learning_rate * (step + 1) / (warm + 1)
+        done = (step - warm) / max(self.steps - warm, 1)
+        span = config.learning_rate - config.final_learning_rate
+        return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done))
+
+    def _finish_epoch(self, seconds: float) -> None:
+        progress, config = self.progress, self.config
+        row: dict[str, Any] = {"epoch": progress.epoch + 1, "seconds": round(seconds, 3)}
+        row |= {name: value / progress.batch for name, value in progress.sums.items()}
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
+        is_last = progress.epoch == config.epochs
+        if progress.epoch % config.validate_every == 0 or is_last:
+            row["validation_rmse"] = validation_rmse(
+                self.model, self.prepared.validation, self.device, config
+            )
+            if row["validation_rmse"] < progress.best:
+                progress.best = row["validation_rmse"]
+                self._save("best", resumable=False, scores=row)
+        self._save("last", resumable=True, scores=row)
+        with (self.output / "log.jsonl").open("a") as log:
+            log.write(json.dumps(row) + "\n")
+            log.flush()
+            os.fsync(log.fileno())
+        self.callbacks.on_epoch(row)
+
+    def _save(self, name: str, *, resumable: bool, scores: Mapping[str, Any] | None = None) -> None:
+        tensors = None
+        if resumable:
+            tensors = {**optimiser_tensors(self.optimiser), "random": torch.get_rng_state()}
+        metadata = {**self.metadata, "progress": vars(self.progress), "scores": scores or {}}
+        save_checkpoint(self.output / name, self.model, metadata, tensors)
+
+
+@torch.no_grad()
+def validation_rmse(
+    model: torch.nn.Module, windows: Windows, device: torch.device, config: TrainingConfig
+) -> float:
+    """Area-weighted RMSE (µmol mol-1) on evenly spread windows; restores the model's mode."""
+    count = min(len(windows), VALIDATION_WINDOWS)
+    positions = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)
+    weights = metrics.latitude_weights(windows.store.latitude)
+    was_training = model.training
+    model.eval()
+    errors = []
+    for batch in windows.batches(config.batch_size, positions):
+        with autocast(device, config.precision):
+            output = model(batch.to(device))
+        predicted = output.fields[CO2][:, 0].float().cpu().numpy()
+        truth = batch.fields[CO2][:, 0].numpy()
+        errors += [
+            metrics.rmse(one[None], other[None], weights)
+            for one, other in zip(predicted, truth, strict=True)
+        ]
+    model.train(was_training)
+    return float(np.mean(errors))
+
+
+def _truncate_log(path: Path, epochs: int) -> None:
+    """Drop lines of epochs that the checkpoint does not know."""
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)[:epochs]
+        path.write_text("".join(lines))

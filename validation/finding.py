@@ -1,0 +1,32 @@
+"""The verdict of one numerical check of one statement."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A claim, the number measured for it, and whether it holds.
+
+    ``holds`` is about the claim, not about the code: a claim that is known to be wrong is
+    reported with ``holds`` false, and ``note`` says why.
+    """
+
+    name: str
+    """Short identifier."""
+    claim: str
+    """The statement, in words."""
+    source: str
+    """Where the statement is made."""
+    measured: float
+    """The error found, dimensionless unless the note gives a unit."""
+    bound: float
+    """Largest error with which the claim is said to hold."""
+    holds: bool
+    """Whether ``measured`` ≤ ``bound``."""
+    note: str = ""
+    """Set-up, unit, or the reason of a failure."""
+
+
+def find(name: str, claim: str, source: str, measured: float, bound: float, note: str) -> Finding:
+    """Finding of an error ``measured`` against ``bound``; NaN does not hold."""
+    return Finding(name, claim, source, measured, bound, bool(measured <= bound), note)
