@@ -1,1 +1,1 @@
-"""."""
+"""The command line: parses options, calls the package, prints. No science in here."""

@@ -106,7 +106,9 @@ class Batch:
         """Return the batch with every tensor on `device`."""
         coordinates = self.coordinates
         return Batch(
-            fields={name: field.to(device, non_blocking=True) for name, field in self.fields.items()},
+            fields={
+                name: field.to(device, non_blocking=True) for name, field in self.fields.items()
+            },
             observations=Observations(
                 value=self.observations.value.to(device, non_blocking=True),
                 latitude=self.observations.latitude.to(device),

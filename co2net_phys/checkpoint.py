@@ -55,7 +55,9 @@ def save_checkpoint(
             checksums = {}
             for name, tensors in files.items():
                 if tensors is not None:
-                    plain = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+                    plain = {
+                        key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()
+                    }
                     save_file(plain, temporary / name)
                     checksums[name] = _checksum(temporary / name)
             content = {**metadata, **_description(model), "sha256": checksums}

@@ -9,7 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from co2net_phys.data.splits import Split
 from co2net_phys.errors import UsageError
 
-Background = Literal["none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"]
+Background = Literal[
+    "none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"
+]
 """First guesses a network may start from (names of `co2net_phys.baselines`)."""
 
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
 from torch import nn
 
+from co2net_phys.devices import choose_device
 from co2net_phys.model import CO2NetConfig
+
+if TYPE_CHECKING:
+    from co2net_phys.config import TrainingConfig
+    from co2net_phys.preparation import Prepared
 
 BYTES_PER_LAYER_VALUE = 34
 """Bytes a transformer layer keeps for the backward pass, per token and unit of width, in 16-bit
@@ -79,3 +89,47 @@ def _layer_products(config: CO2NetConfig) -> int:
         total += 2 * tokens * per_direction
         total += 2 * tokens * (size.times + size.places) * half
     return total
+
+
+def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
+    """What a run will take: shapes, counts, and estimates of memory (bytes) and time (seconds).
+
+    The time is that of the arithmetic at half the speed this device reaches in a large product,
+    so it is good to a factor of two or so.
+    """
+    model, device = prepared.model, choose_device(config.device)
+    options, has_background = model.config, model.background is not None
+    parameters = count_parameters(model)
+    groups = options.groups(background=has_background).values()
+    channels = sum(group.channels for group in groups)
+    windows = min(config.windows_per_epoch or len(prepared.train), len(prepared.train))
+    steps = math.ceil(windows / config.batch_size) * config.epochs
+    flops = 3 * forward_flops(options, background=has_background) * config.batch_size * steps
+    activations = activation_memory(options, config.batch_size, background=has_background)
+    return {
+        "size": config.size,
+        "parameters": parameters,
+        "input_shape": [config.batch_size, channels, options.frames, *options.grid],
+        "train_windows": len(prepared.train),
+        "validation_windows": len(prepared.validation),
+        "training_stations": len(prepared.training_stations),
+        "held_out_stations": len(prepared.held_out_stations),
+        "split": {name: list(block) for name, block in prepared.split.items()},
+        "steps": steps,
+        "memory_bytes": 16 * parameters + activations,
+        "expected_seconds": flops / (0.5 * product_speed(device)),
+        "device": str(device),
+    }
+
+
+def product_speed(device: torch.device, size: int = 1024) -> float:
+    """Floating-point operations a second of a square bfloat16 product, measured."""
+    matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    best = math.inf
+    for _ in range(4):
+        started = time.perf_counter()
+        matrix @ matrix
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        best = min(best, time.perf_counter() - started)
+    return 2 * size**3 / best

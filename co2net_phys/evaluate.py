@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from co2net_phys import metrics
 from co2net_phys.data.regions import REGIONS
-from co2net_phys.data.schema import CO2, STATION_CO2, VARIABLES, validate_store
+from co2net_phys.data.schema import (
+    CO2,
+    HELD_OUT_ATTRIBUTE,
+    STATION_CO2,
+    VARIABLES,
+)
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
-
-HELD_OUT_ATTRIBUTE = "held_out_stations"
-"""Global attribute of a reconstruction: codes of the stations it has not seen."""
 
 UNIT = VARIABLES[CO2].units
 
@@ -40,6 +42,22 @@ def evaluate(prediction: xr.Dataset, source: str, truth: TrainingStore) -> dict[
     return scores(predicted, truth, frames, _held_out(prediction))
 
 
+def comparison(prediction: xr.Dataset, source: str, truth: TrainingStore) -> dict[str, Any]:
+    """What `evaluate` would compare, without reading the fields; raises as it does."""
+    indices, frames = _shared_times(prediction, source, truth)
+    labels = truth.times.dt.strftime("%Y-%m-%dT%H:%M:%S").values[frames]
+    held_out = _held_out(prediction)
+    return {
+        "times": len(indices),
+        "first": str(labels[0]),
+        "last": str(labels[-1]),
+        "grid": list(truth.shape),
+        "stations": len(truth.stations),
+        "held_out_stations": None if held_out is None else len(held_out),
+        "memory_bytes": 3 * 8 * len(indices) * truth.shape[0] * truth.shape[1],
+    }
+
+
 def scores(
     predicted: Floats,
     truth: TrainingStore,
@@ -53,9 +71,7 @@ def scores(
     field = truth.field(CO2, frames)
     climatology = np.nanmean(field, axis=0, dtype=np.float64)
     regions = [name for name in REGIONS if name != "global"]
-    result = metrics.score(
-        predicted, field, truth.latitude, truth.longitude, climatology, regions
-    )
+    result = metrics.score(predicted, field, truth.latitude, truth.longitude, climatology, regions)
     stations = station_groups(predicted, truth, frames, held_out)
     labels = truth.times.dt.strftime("%Y-%m-%dT%H:%M:%S").values[frames]
     times = {"first": str(labels[0]), "last": str(labels[-1]), "count": len(frames)}
@@ -107,12 +123,20 @@ def _held_out(prediction: xr.Dataset) -> list[str] | None:
 def _common_times(
     prediction: xr.Dataset, source: str, truth: TrainingStore
 ) -> tuple[Floats, NDArray[np.int64]]:
-    if prediction.sizes.get("time") == 1:  # a single map is fine to score
-        prediction = prediction.transpose("time", ...)
-    else:
-        prediction = validate_store(prediction, source)
-    if CO2 not in prediction:
-        raise DataError(f"{source}: no variable {CO2!r}; give a file of `co2phys reconstruct`")
+    indices, frames = _shared_times(prediction, source, truth)
+    fields = prediction[CO2].transpose("time", "latitude", "longitude").isel(time=indices)
+    return np.asarray(fields.values, dtype=np.float64), frames
+
+
+def _shared_times(
+    prediction: xr.Dataset, source: str, truth: TrainingStore
+) -> tuple[list[int], NDArray[np.int64]]:
+    """Positions of the shared times in the prediction and in the truth."""
+    if CO2 not in prediction or set(prediction[CO2].dims) != {"time", "latitude", "longitude"}:
+        raise DataError(
+            f"{source}: no variable {CO2!r} (time, latitude, longitude); give a file of "
+            "`co2phys reconstruct`"
+        )
     for axis, expected in (("latitude", truth.latitude), ("longitude", truth.longitude)):
         found = prediction[axis].values
         if found.shape != expected.shape or not np.allclose(found, expected, atol=1e-3):
@@ -120,8 +144,8 @@ def _common_times(
                 f"{source}: {axis} differs from that of {truth.source}; regrid one of them first"
             )
     position = {moment: index for index, moment in enumerate(truth.times.values)}
-    shared = [index for index, moment in enumerate(prediction["time"].values) if moment in position]
+    moments = prediction["time"].values
+    shared = [index for index, moment in enumerate(moments) if moment in position]
     if not shared:
         raise DataError(f"{source}: no time in common with {truth.source}")
-    frames = np.array([position[prediction["time"].values[index]] for index in shared])
-    return np.asarray(prediction[CO2].isel(time=shared).values, dtype=np.float64), frames
+    return shared, np.array([position[moments[index]] for index in shared])

@@ -270,7 +270,6 @@ class CO2Net(nn.Module):
         guess: Batch = self.background(batch)
         return guess.fields[CO2]
 
-    @torch.no_grad()
     def _patches(self, batch: Batch, background: Tensor | None) -> dict[str, Tensor]:
         """Return {group: (2, B, T/2, N, C_g·p·q)}, normalised; made once for both experts."""
         reference = self.mean if background is None else background

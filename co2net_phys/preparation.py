@@ -92,7 +92,11 @@ def chosen_stations(
 
 
 def fit_background(
-    name: str, store: TrainingStore, frames: NDArray[np.int64], stations: NDArray[np.int64], window: int
+    name: str,
+    store: TrainingStore,
+    frames: NDArray[np.int64],
+    stations: NDArray[np.int64],
+    window: int,
 ) -> Baseline | None:
     """Fit the first guess called `name` to training frames; None for "none"."""
     if name == "none":

@@ -16,12 +16,15 @@ from co2net_phys.data.output_layout import (
     TimeEncoding,
     latitude_longitude_template,
 )
-from co2net_phys.data.schema import CO2, VARIABLES
+from co2net_phys.data.schema import CO2, HELD_OUT_ATTRIBUTE, VARIABLES
+from co2net_phys.data.splits import split_frames
 from co2net_phys.data.store import TrainingStore
-from co2net_phys.data.windows import Windows
+from co2net_phys.data.windows import Windows, window_ends
 from co2net_phys.data.writer import StreamingWriter
 from co2net_phys.devices import autocast
-from co2net_phys.errors import NumericalError
+from co2net_phys.errors import DataError, NumericalError
+from co2net_phys.model import CO2Net
+from co2net_phys.provenance import provenance_attributes
 from co2net_phys.solvers.grid import Grid
 
 Method = Callable[[Batch], Batch]
@@ -99,3 +102,51 @@ def grid_template(store: TrainingStore) -> Any:
     return latitude_longitude_template(
         store.latitude, store.longitude, grid.latitude_bounds, grid.longitude_bounds
     )
+
+
+def windows_of(
+    model: CO2Net, metadata: Mapping[str, Any], store: TrainingStore, split: str
+) -> Windows:
+    """The windows of one block of `store`, with the stations the model was trained with.
+
+    Raises
+    ------
+    DataError
+        The store has another grid, lacks a variable or station, or no frame in the block.
+    """
+    if store.shape != model.config.grid:
+        raise DataError(
+            f"{store.source}: grid {store.shape}, the model was trained on {model.config.grid}; "
+            "regrid the store or train on this grid"
+        )
+    missing = [name for name in model.config.auxiliaries if name not in store.auxiliaries]
+    if missing:
+        raise DataError(f"{store.source}: no variable {missing[0]!r}, which the model reads")
+    frames = split_frames(store, metadata["split"], split)
+    length = model.config.frames
+    return Windows(
+        store,
+        window_ends(store, frames, length),
+        store.station_indices(metadata["training_stations"]),
+        length,
+        with_target=False,
+    )
+
+
+def reconstruction_attributes(
+    metadata: Mapping[str, Any], command: list[str], inputs: list[Path], split: str
+) -> dict[str, Any]:
+    """Global attributes of a reconstruction, with the stations it did and did not see."""
+    attributes = provenance_attributes(
+        f"Surface CO2 reconstructed by CO2-Net {metadata['config']['size']}",
+        "Reconstruction of surface CO2 from station observations, weather and wind.",
+        command,
+        metadata["config"]["seed"],
+        inputs,
+        metadata["config"],
+    )
+    return attributes | {
+        "split": split,
+        "training_stations": " ".join(metadata["training_stations"]),
+        HELD_OUT_ATTRIBUTE: " ".join(metadata["held_out_stations"]),
+    }

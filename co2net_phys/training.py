@@ -29,11 +29,13 @@ from co2net_phys.checkpoint import (
     save_checkpoint,
 )
 from co2net_phys.config import TrainingConfig
+from co2net_phys.data.atomic import explained_writing_errors
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.windows import Windows, shuffled
 from co2net_phys.devices import autocast, choose_device
 from co2net_phys.errors import NumericalError, UsageError
 from co2net_phys.preparation import Prepared
+from co2net_phys.provenance import provenance_attributes
 
 BETAS = (0.9, 0.999)
 VALIDATION_WINDOWS = 48
@@ -82,7 +84,11 @@ class Trainer:
         callbacks: Callbacks | None = None,
     ):
         self.prepared, self.config, self.output = prepared, config, output
-        self.metadata = {**metadata, **prepared.description, "config": config.model_dump(mode="json")}
+        self.metadata = {
+            **metadata,
+            **prepared.description,
+            "config": config.model_dump(mode="json"),
+        }
         self.callbacks = callbacks or Callbacks()
         self.device = choose_device(config.device)
         self.model = prepared.model.to(self.device)
@@ -99,7 +105,9 @@ class Trainer:
     @property
     def batches_per_epoch(self) -> int:
         """Optimiser steps in one epoch."""
-        windows = min(self.config.windows_per_epoch or len(self.prepared.train), len(self.prepared.train))
+        windows = min(
+            self.config.windows_per_epoch or len(self.prepared.train), len(self.prepared.train)
+        )
         return math.ceil(windows / self.config.batch_size)
 
     @property
@@ -288,3 +296,35 @@ def _truncate_log(path: Path, epochs: int) -> None:
     if path.exists():
         lines = path.read_text().splitlines(keepends=True)[:epochs]
         path.write_text("".join(lines))
+
+
+def start(
+    prepared: Prepared,
+    config: TrainingConfig,
+    output: Path,
+    inputs: list[Path],
+    command: list[str],
+    callbacks: Callbacks,
+    continued: bool,
+) -> Trainer:
+    """Return a trainer at the beginning of a run, or where an earlier one stopped.
+
+    Raises
+    ------
+    DataError
+        The folder cannot be written, or the earlier checkpoint cannot be read.
+    UsageError
+        The earlier run had other options.
+    """
+    attributes = provenance_attributes(
+        f"CO2-Net {config.size}", "Weights of a trained network.", command, config.seed, inputs,
+        config.model_dump(mode="json"),
+    )  # fmt: skip
+    trainer = Trainer(prepared, config, output, {"provenance": attributes}, callbacks)
+    with explained_writing_errors(output, 0):
+        output.mkdir(parents=True, exist_ok=True)
+        if continued:
+            trainer.resume()
+        else:
+            (output / "log.jsonl").write_text("")
+    return trainer

@@ -40,6 +40,9 @@ BACKGROUND = "co2s_background"
 STATION_CO2 = "co2s_station"
 """`CO2` as observed at stations, dimensions (time, station), µmol mol-1, NaN where missing."""
 
+HELD_OUT_ATTRIBUTE = "held_out_stations"
+"""Global attribute of a reconstruction: codes of the stations it has not seen."""
+
 AUXILIARIES = ("ps", "huss", "tas", "uas", "vas", "gph", "oro")
 """The K = 7 auxiliary variables of the CarbonTracker set-up (CO2-Net paper, table 1), in order."""
 

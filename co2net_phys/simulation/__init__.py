@@ -1,1 +1,1 @@
-"""Synthetic reanalyses: tracer transport by given or invented winds, written as a training store."""
+"""Synthetic reanalyses: tracers carried by given or invented winds, written as a store."""

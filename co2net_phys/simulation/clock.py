@@ -26,7 +26,9 @@ class Clock:
         """Fraction of the calendar year, in [0, 1)."""
         moment = self.moment(seconds)
         year = moment.astype("datetime64[Y]")
-        return float((moment - year) / ((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")))
+        return float(
+            (moment - year) / ((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]"))
+        )
 
     def years(self, seconds: float) -> float:
         """Calendar years since 2000-01-01, as a real number."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from co2net_phys.errors import UsageError
 from co2net_phys.simulation.sources import COMPONENTS
 
 
@@ -45,3 +46,13 @@ class SimulationConfig(BaseModel):
         if unknown:
             raise ValueError(f"unknown source {unknown[0]!r}; choose from {', '.join(COMPONENTS)}")
         return self
+
+
+def simulation_config(**options: Any) -> SimulationConfig:
+    """Return the configuration, or raise a one-line `UsageError` naming the wrong option."""
+    try:
+        return SimulationConfig(**options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "simulation"
+        raise UsageError(f"{where}: {first['msg']}; got {first['input']!r}") from error

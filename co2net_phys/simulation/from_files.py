@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,24 +17,23 @@ from co2net_phys.simulation.clock import Clock
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.forcing import TOTAL, Air, SurfaceForcing
 from co2net_phys.simulation.geography import Field, Geography
-from co2net_phys.simulation.initial import to_tracers
+from co2net_phys.simulation.initial import NamedField, to_tracers
 from co2net_phys.simulation.sources import SurfaceSources
 from co2net_phys.simulation.world import World
-from co2net_phys.solvers import Grid, SphericalHarmonics, SteadyWind, TabulatedWind
+from co2net_phys.solvers import (
+    SECONDS_PER_DAY,
+    DeformationalFlow,
+    Grid,
+    SolidBodyRotation,
+    SphericalHarmonics,
+    SteadyWind,
+    TabulatedWind,
+)
 from co2net_phys.solvers.winds import Wind
 
 LOG = logging.getLogger(__name__)
 
 MEAN_CLOUDINESS = 0.5
-
-
-@dataclass(frozen=True)
-class NamedField:
-    """An initial tracer: its output name, description and nodal values (nlat, nlon)."""
-
-    name: str
-    long_name: str
-    values: Field
 
 
 def start_of(winds: WindSeries, fallback: np.datetime64) -> np.datetime64:
@@ -48,6 +46,18 @@ def start_of(winds: WindSeries, fallback: np.datetime64) -> np.datetime64:
         return first
     LOG.warning("%s: calendar '%s' is read as Gregorian", winds.source, first.calendar)
     return np.datetime64(first.isoformat())
+
+
+def analytic_wind(name: str, harmonics: SphericalHarmonics) -> Wind:
+    """`solid-body`: once round in 12 days; the others: Lauritzen et al. (2012)."""
+    if name == "solid-body":
+        return SolidBodyRotation(harmonics, 2 * np.pi / (12 * SECONDS_PER_DAY))
+    return DeformationalFlow(harmonics, divergent=name == "divergent")
+
+
+def covered(winds: WindSeries) -> float | None:
+    """Seconds from the first to the last record; None for steady winds."""
+    return None if winds.is_steady else float(_seconds(winds)[-1])
 
 
 def file_world(
@@ -74,9 +84,7 @@ def file_world(
     def auxiliary(seconds: float) -> dict[str, Field]:
         modal = harmonics.streamfunction_and_potential(*wind(seconds))
         components = harmonics.synthesise_wind(*modal, output_grid)
-        return {
-            name: part.numpy() for name, part in zip(names, components, strict=True)
-        }
+        return {name: part.numpy() for name, part in zip(names, components, strict=True)}
 
     return World(
         harmonics=harmonics,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from co2net_phys.data.fields import read_field
 from co2net_phys.data.interpolation import BilinearInterpolator
+from co2net_phys.data.schema import CO2
 from co2net_phys.data.units import to_micromol_per_mol
 from co2net_phys.errors import UsageError
 from co2net_phys.simulation.clock import Clock
@@ -23,6 +26,32 @@ LOG = logging.getLogger(__name__)
 
 ANALYTIC = ("uniform", "zonal", "hills")
 """Names accepted instead of a file: 400 everywhere, the free troposphere, two Gaussian hills."""
+
+
+@dataclass(frozen=True)
+class NamedField:
+    """An initial tracer: its output name, description and nodal values (nlat, nlon)."""
+
+    name: str
+    long_name: str
+    values: Field
+
+
+def analytic_tracer(name: str, harmonics: SphericalHarmonics, clock: Clock) -> NamedField:
+    """The analytic field called `name` as the CO2 tracer."""
+    return NamedField(CO2, f"CO2, initially {name}", analytic_field(name, harmonics, clock))
+
+
+def tracers_from_file(
+    path: Path, variables: Sequence[str], harmonics: SphericalHarmonics, **options: Any
+) -> list[NamedField]:
+    """One tracer for each variable; a single one is called `CO2`. Options as `field_from_file`."""
+    names = [CO2] if len(variables) == 1 else variables
+    return [
+        NamedField(name, f"{variable} of {path.name}, transported", values)
+        for name, variable in zip(names, variables, strict=True)
+        for values in [field_from_file(path, variable, harmonics, **options)]
+    ]
 
 
 def analytic_field(name: str, harmonics: SphericalHarmonics, clock: Clock) -> Field:

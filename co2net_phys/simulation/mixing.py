@@ -62,9 +62,7 @@ def surface_tendency(
     geography: Geography, clock: Clock, seconds: float, flux: Field, wind_speed: Field
 ) -> tuple[Field, Field]:
     """Return the source F/(n h) (µmol mol-1 s-1) and the exchange rate κ (s-1)."""
-    sunlight = climate.sunlight(
-        geography, clock.day_phase(seconds), clock.year_phase(seconds)
-    )
+    sunlight = climate.sunlight(geography, clock.day_phase(seconds), clock.year_phase(seconds))
     depth = layer_depth(geography, sunlight, wind_speed)
     source = flux / (AIR_MOLES_PER_CUBIC_METRE * depth)
     return source, exchange_rate(geography, sunlight, wind_speed)

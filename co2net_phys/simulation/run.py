@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -57,6 +57,15 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self)
+
+
+class Extent(NamedTuple):
+    """Range of a tracer over a run, and its area mean in the last frame."""
+
+    lowest: float
+    last_mean: float
+    highest: float
+    units: str
 
 
 def time_step_of(world: World, config: SimulationConfig) -> float:
@@ -118,8 +127,10 @@ def simulate(
     stations: Sequence[Station] = (),
     overwrite: bool = False,
     progress: Callable[[int], None] = lambda frame: None,
-) -> None:
+) -> dict[str, Extent]:
     """Integrate `world` and write its frames, with station observations where asked.
+
+    Returns the extent of each tracer, by name.
 
     Raises
     ------
@@ -135,19 +146,33 @@ def simulate(
     step = lawson_rk4(equation, step_length)
     states = trajectory(step, world.initial, world.first_second, step_length, steps_per_output)
     network = _network(world, config, stations)
+    extents: dict[str, Extent] = {}
     with _writer(world, config, path, attributes, stations, overwrite) as writer:
         for name, field in world.static.items():
             writer.write_static(name, field)
         for number, (seconds, state) in enumerate(states):
             if number >= skipped:
                 nodal = world.harmonics.synthesise(state, world.output_grid).numpy()
-                record = dict(zip(world.tracers, nodal, strict=True)) | world.auxiliary(seconds)
+                record = dict(zip(world.tracers, nodal, strict=True))
+                extents = {
+                    name: _extended(extents.get(name), world, record[name], name) for name in record
+                }
+                record |= world.auxiliary(seconds)
                 if network is not None:
                     record[STATION_CO2] = network.observe(record[CO2])
                 writer.append(world.clock.moment(seconds), record)
             progress(number + 1)
             if number + 1 == skipped + config.frames:
                 break
+    return extents
+
+
+def _extended(extent: Extent | None, world: World, field: Field, name: str) -> Extent:
+    low, high = float(field.min()), float(field.max())
+    mean = float((field * world.output_grid.area_weights).mean())
+    if extent is not None:
+        low, high = min(low, extent.lowest), max(high, extent.highest)
+    return Extent(low, mean, high, world.variables[name].units)
 
 
 def _network(
@@ -156,9 +181,7 @@ def _network(
     if not stations:
         return None
     grid = world.output_grid
-    return StationNetwork(
-        stations, grid.latitude, grid.longitude, config.seed, config.output_every
-    )
+    return StationNetwork(stations, grid.latitude, grid.longitude, config.seed, config.output_every)
 
 
 def _writer(
@@ -186,9 +209,7 @@ def _writer(
     )
 
 
-def _output_variables(
-    world: World, stations: Sequence[Station]
-) -> dict[str, OutputVariable]:
+def _output_variables(world: World, stations: Sequence[Station]) -> dict[str, OutputVariable]:
     names = (*world.tracers, *world.auxiliaries)
     variables = {name: OutputVariable(world.variables[name].attributes) for name in names}
     for name in world.static:

@@ -108,7 +108,9 @@ class SurfaceSources:
         raise KeyError(component)
 
     def _scaled(self, pattern: Field, petagrams: float) -> Field:
-        return pattern * (petagrams_to_micromoles(petagrams) / self.geography.global_integral(pattern))
+        return pattern * (
+            petagrams_to_micromoles(petagrams) / self.geography.global_integral(pattern)
+        )
 
     @cached_property
     def _fossil_pattern(self) -> Field:
@@ -130,7 +132,9 @@ class SurfaceSources:
         return self._scaled((1 - self.geography.land) * uptake, OCEAN_PGC)
 
     def _photosynthesis(self, day: float, year: float, cloudiness: Field | float) -> Field:
-        return self._production_scale * self._raw_photosynthesis(day, year) * (1 - 0.45 * cloudiness)
+        return (
+            self._production_scale * self._raw_photosynthesis(day, year) * (1 - 0.45 * cloudiness)
+        )
 
     def _raw_photosynthesis(self, day: float, year: float) -> Field:
         """Light that saturates, on leaves that are out, at a temperature that suits them."""
@@ -184,7 +188,9 @@ class SurfaceSources:
         total = np.zeros_like(self.geography.latitude)
         for number, (pattern, peak) in enumerate(self._fire_patterns):
             season = np.exp((np.cos(2 * np.pi * (year - peak)) - 1) * 5)
-            flare = np.random.default_rng([self.seed, 3, number, days + 10**6]).lognormal(-0.32, 0.8)
+            flare = np.random.default_rng([self.seed, 3, number, days + 10**6]).lognormal(
+                -0.32, 0.8
+            )
             total += pattern * season * flare
         return total * rhythm * self._fire_scale
 

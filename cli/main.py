@@ -1,0 +1,96 @@
+"""`co2phys`: one verb a file; every failure is one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from co2net_phys import __version__
+from co2net_phys.cli import demo, evaluate, plot, reconstruct, simulate, train
+from co2net_phys.cli.console import Terminated, say
+from co2net_phys.errors import Co2physError
+
+app = typer.Typer(
+    name="co2phys",
+    help="Reconstruct global surface CO2 from sparse stations, with the physics checked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (simulate, train, reconstruct, evaluate, plot, demo):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"co2phys {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings, errors, results.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Reconstruct global surface CO2 from sparse stations, with the physics checked."""
+    os.environ["CO2PHYS_DEBUG"] = "1" if debug else os.environ.get("CO2PHYS_DEBUG", "")
+    if quiet:
+        os.environ["CO2PHYS_QUIET"] = "1"
+
+
+class _OneLine(logging.Formatter):
+    """`co2phys: warning: …`, like the errors."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"co2phys: {record.levelname.lower()}: {record.getMessage()}"
+
+
+def _on_termination(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Run the command line and exit with its code (see `co2net_phys.errors`)."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine())
+    logging.getLogger("co2net_phys").addHandler(handler)
+    signal.signal(signal.SIGTERM, _on_termination)
+    sys.exit(_guarded())
+
+
+def _guarded() -> int:
+    try:
+        app()
+    except SystemExit as leaving:  # typer ends every command so, also successful ones
+        return leaving.code if isinstance(leaving.code, int) else 1
+    except Co2physError as error:
+        return _explain(error, str(error), error.exit_code)
+    except KeyboardInterrupt as error:
+        return _explain(error, "interrupted", 130)
+    except Terminated as error:
+        return _explain(error, "terminated", 143)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}".replace("\n", " ")
+        return _explain(error, f"unexpected {text} (this is a bug; --debug shows where)", 1)
+    return 0
+
+
+def _explain(error: BaseException, text: str, code: int) -> int:
+    if os.environ.get("CO2PHYS_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    say(f"co2phys: error: {' '.join(text.split())}", always=True)
+    return code

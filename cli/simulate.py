@@ -1,0 +1,282 @@
+"""`co2phys simulate`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from co2net_phys.cli import console
+from co2net_phys.errors import UsageError
+
+if TYPE_CHECKING:
+    from co2net_phys.data.stations import Station
+    from co2net_phys.simulation.config import SimulationConfig
+    from co2net_phys.simulation.world import World
+
+ANALYTIC_WINDS = ("solid-body", "deformational", "divergent")
+
+
+def command(
+    output: Annotated[Path, typer.Option(help="File to write, .nc or .zarr.")],
+    preset: Annotated[
+        Literal["twin"] | None, typer.Option(help="An invented but believable Earth.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(help="Length of the product in whole days.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Length of the integration, both ends written (48h).")
+    ] = None,
+    output_every: Annotated[str, typer.Option(help="Interval between frames.")] = "3h",
+    winds: Annotated[
+        str | None,
+        typer.Option(help=f"CF file with both wind components, or {', '.join(ANALYTIC_WINDS)}."),
+    ] = None,
+    level: Annotated[float | None, typer.Option(help="Level of the winds, in their units.")] = None,
+    u_name: Annotated[str | None, typer.Option(help="Variable of the eastward wind.")] = None,
+    v_name: Annotated[str | None, typer.Option(help="Variable of the northward wind.")] = None,
+    steady: Annotated[bool, typer.Option(help="Hold a single wind record for ever.")] = False,
+    select: Annotated[
+        list[str] | None, typer.Option(help="Entry of a further wind dimension: month=7.")
+    ] = None,
+    initial: Annotated[
+        str, typer.Option(help="CF file with the initial tracer, or uniform, zonal, hills.")
+    ] = "zonal",
+    initial_var: Annotated[
+        list[str] | None, typer.Option(help="Variable of --initial; repeat for several tracers.")
+    ] = None,
+    initial_units: Annotated[
+        str | None, typer.Option(help="Units that replace a wrong attribute (ppm).")
+    ] = None,
+    initial_time: Annotated[
+        str | None, typer.Option(help="Time of the initial field; default the first.")
+    ] = None,
+    initial_level: Annotated[float | None, typer.Option(help="Level of the initial field.")] = None,
+    initial_select: Annotated[
+        list[str] | None, typer.Option(help="Entry of a further dimension of --initial.")
+    ] = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated: fossil, biosphere, ocean, fires; all; or none."),
+    ] = None,
+    exchange: Annotated[
+        bool, typer.Option(help="Exchange surface air with the free troposphere (with sources).")
+    ] = True,
+    components: Annotated[
+        bool, typer.Option("--components", help="Twin: also write each source's own tracer.")
+    ] = False,
+    diffusivity: Annotated[float, typer.Option(help="Horizontal diffusivity, m2 s-1.")] = 1e5,
+    truncation: Annotated[int, typer.Option(help="Triangular truncation T.")] = 63,
+    time_step: Annotated[str | None, typer.Option(help="Default: the longest stable one.")] = None,
+    start: Annotated[
+        datetime | None, typer.Option(help="First frame (UTC), where the winds have no time.")
+    ] = None,
+    spin_up: Annotated[str, typer.Option(help="Twin: integrated before the first frame.")] = "12d",
+    grid: Annotated[
+        Literal["carbontracker", "model"], typer.Option(help="2° × 3° cells, or Gaussian.")
+    ] = "carbontracker",
+    stations: Annotated[
+        str | None, typer.Option(help="CSV of stations to observe at, built-in, or none.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Weather, noise and outages.")] = 0,
+    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
+) -> None:
+    """Carry CO2 with the wind: an invented Earth (--preset twin) or your own --winds and --initial.
+
+    The output is a CF-1.11 file that `co2phys train` reads like the CarbonTracker product.
+    """
+    if (preset is None) == (winds is None):
+        raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
+    from co2net_phys.simulation.config import simulation_config
+
+    config = simulation_config(
+        truncation=truncation,
+        output_every=console.duration(output_every, "--output-every"),
+        time_step=None if time_step is None else console.duration(time_step, "--time-step"),
+        diffusivity=diffusivity,
+        grid=grid,
+        components=_components(sources, default="all" if preset else "none"),
+        exchange=exchange,
+        separate=components,
+        spin_up=console.duration(spin_up, "--spin-up") if preset else 0.0,
+        seed=seed,
+        **({} if start is None else {"start": start}),
+    )
+    if preset is not None:
+        world, config, inputs = _twin(config, days, duration)
+        network = _stations(stations or "built-in")
+    else:
+        wind_options = {
+            "level": level,
+            "u_name": u_name,
+            "v_name": v_name,
+            "steady": steady,
+            "select": console.selection(select or []),
+        }
+        initial_options = {
+            "units": initial_units,
+            "time": initial_time,
+            "level": initial_level,
+            "select": console.selection(initial_select or []),
+        }
+        world, config, inputs = _from_files(
+            config, (str(winds), wind_options), (initial, initial_var or [], initial_options),
+            (days, duration), start,
+        )  # fmt: skip
+        network = _stations(stations or "none")
+    _run(world, config, network, output, inputs, preset, overwrite, dry_run, as_json)
+
+
+def _components(text: str | None, default: str) -> tuple[str, ...]:
+    from co2net_phys.simulation.sources import COMPONENTS
+
+    chosen = text or default
+    if chosen in ("all", "none"):
+        return COMPONENTS if chosen == "all" else ()
+    return tuple(part.strip() for part in chosen.split(","))
+
+
+def _stations(text: str) -> tuple[Station, ...]:
+    if text == "none":
+        return ()
+    from co2net_phys.data.stations import load_stations
+
+    return load_stations(None if text == "built-in" else text)
+
+
+def _frames(
+    config: SimulationConfig, days: float | None, duration: str | None, default: float | None
+) -> SimulationConfig:
+    """Whole days end before midnight; a duration is written with both ends."""
+    if days is not None and duration is not None:
+        raise UsageError("give --days or --duration, not both")
+    if days is not None:
+        frames = round(days * 86400 / config.output_every)
+    elif duration is not None or default is not None:
+        length = console.duration(duration, "--duration") if duration else float(default or 0)
+        frames = int(length / config.output_every + 1e-6) + 1
+    else:
+        raise UsageError("say how long with --days or --duration")
+    if frames < 1:
+        raise UsageError(f"--days {days:g} is less than one --output-every")
+    return config.model_copy(update={"frames": frames})
+
+
+def _twin(
+    config: SimulationConfig, days: float | None, duration: str | None
+) -> tuple[World, SimulationConfig, list[Path]]:
+    from co2net_phys.simulation.world import twin_world
+
+    config = _frames(config, days if days or duration else 60.0, duration, None)
+    return twin_world(config), config, []
+
+
+def _from_files(
+    config: SimulationConfig,
+    winds: tuple[str, dict[str, Any]],
+    initial: tuple[str, list[str], dict[str, Any]],
+    length: tuple[float | None, str | None],
+    start: datetime | None,
+) -> tuple[World, SimulationConfig, list[Path]]:
+    import numpy as np
+
+    from co2net_phys.data.winds import read_wind
+    from co2net_phys.simulation.clock import Clock
+    from co2net_phys.simulation.from_files import analytic_wind, covered, file_world, start_of
+    from co2net_phys.simulation.initial import ANALYTIC, analytic_tracer, tracers_from_file
+    from co2net_phys.solvers import Grid, SphericalHarmonics
+
+    harmonics = SphericalHarmonics(Grid.gaussian(config.truncation), config.truncation)
+    wind: Any
+    if winds[0] in ANALYTIC_WINDS:
+        wind, begins, cover = analytic_wind(winds[0], harmonics), np.datetime64(config.start), None
+    else:
+        wind = read_wind(winds[0], **winds[1])
+        if start is not None and not wind.is_steady:
+            raise UsageError("--start is for winds without time; these begin at their first time")
+        begins, cover = start_of(wind, np.datetime64(config.start)), covered(wind)
+    config = _frames(config, *length, cover)
+    clock = Clock(begins)
+    name, variables, options = initial
+    if name in ANALYTIC:
+        fields = [analytic_tracer(name, harmonics, clock)]
+    elif not variables:
+        raise UsageError(f"--initial {name}: say which variable holds the tracer (--initial-var)")
+    else:
+        fields = tracers_from_file(Path(name), variables, harmonics, **options)
+    files = [Path(path) for path in (winds[0], name) if path not in (*ANALYTIC_WINDS, *ANALYTIC)]
+    return file_world(config, harmonics, wind, fields, clock), config, files
+
+
+def _run(
+    world: World,
+    config: SimulationConfig,
+    stations: tuple[Station, ...],
+    output: Path,
+    inputs: list[Path],
+    preset: str | None,
+    overwrite: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    from co2net_phys.data.writer import is_zarr_path
+    from co2net_phys.provenance import provenance_attributes
+    from co2net_phys.simulation.run import plan, simulate
+
+    is_zarr_path(output)  # refuse a wrong suffix before any work
+    planned = plan(world, config, stations)
+    if dry_run:
+        text = console.rows(
+            {
+                "truncation": f"T{planned.truncation}",
+                "tracers": planned.tracers,
+                "time step": f"{planned.time_step:g} s, {planned.steps} steps",
+                "frames": f"{planned.frames} of {planned.output_grid[0]} × {planned.output_grid[1]}",
+                "variables": " ".join(planned.variables),
+                "size": f"about {console.megabytes(planned.expected_bytes)} before compression",
+                "time": f"about {console.hours_minutes(planned.expected_seconds)}",
+                "written": "nothing (dry run)",
+            }
+        )
+        console.give(planned.as_dict(), as_json, text)
+        return
+    subject = "an invented Earth" if preset else f"{', '.join(path.name for path in inputs)}"
+    attributes = provenance_attributes(
+        f"Surface CO2 transported over {subject or 'the sphere by an analytic wind'}",
+        "Spherical-harmonic advection-diffusion of CO2 in a surface layer, with the fields that "
+        "drove it. Synthetic: for method development, not an estimate of the real atmosphere.",
+        console.command_line(),
+        config.seed,
+        inputs,
+        config.model_dump(mode="json"),
+    )
+    total = config.frames + round(-world.first_second / config.output_every)
+    with console.progress("simulate", total) as bar:
+        summary = simulate(
+            world, config, output,
+            attributes=attributes, stations=stations, overwrite=overwrite, progress=bar.update,
+        )  # fmt: skip
+    text = "\n".join(
+        [
+            f"wrote {output}: {config.frames} frames",
+            *(
+                f"{name}: {low:.2f} to {high:.2f}, last mean {mean:.3f} {unit}"
+                for name, (low, mean, high, unit) in summary.items()
+            ),
+        ]
+    )
+    console.give(
+        {
+            "output": str(output),
+            "frames": config.frames,
+            "variables": {
+                name: {"minimum": low, "last_mean": mean, "maximum": high, "units": unit}
+                for name, (low, mean, high, unit) in summary.items()
+            },
+        },
+        as_json,
+        text,
+    )

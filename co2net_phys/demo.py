@@ -1,0 +1,208 @@
+"""The twin experiment of `co2phys demo`: simulate, train, reconstruct, compare, report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from co2net_phys.baselines import BASELINES
+from co2net_phys.checkpoint import load_model
+from co2net_phys.config import TrainingConfig
+from co2net_phys.data.atomic import atomic_write_text
+from co2net_phys.data.splits import split_frames
+from co2net_phys.data.stations import load_stations
+from co2net_phys.data.store import TrainingStore, open_store
+from co2net_phys.data.windows import Windows
+from co2net_phys.demo_report import write_demo_report
+from co2net_phys.evaluate import scores
+from co2net_phys.preparation import prepare
+from co2net_phys.provenance import provenance_attributes
+from co2net_phys.reconstruct import (
+    predictions,
+    reconstruct,
+    reconstruction_attributes,
+    windows_of,
+)
+from co2net_phys.simulation.config import SimulationConfig
+from co2net_phys.simulation.run import simulate
+from co2net_phys.simulation.world import twin_world
+from co2net_phys.training import Callbacks, start
+
+RIVALS = (
+    "kriging",
+    "station-mean",
+    "climatology-offset",
+    "ridge",
+    "climatology-kriging",
+)
+"""Simple methods given the same observations, in the order of the table."""
+
+NETWORK = "co2net-xs"
+
+
+class Bar(Protocol):
+    """A progress indicator."""
+
+    total: int
+
+    def update(self, done: int, note: str = "") -> None:
+        """Say how much is done."""
+
+
+ShowProgress = Callable[[str, int], AbstractContextManager[Bar]]
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """Size of the experiment; the defaults take about five minutes on two cores."""
+
+    days: int = 90
+    epochs: int = 12
+    windows_per_epoch: int = 192
+    seed: int = 1
+
+    @property
+    def simulation(self) -> SimulationConfig:
+        """A boreal summer on the CarbonTracker grid, 3-hourly."""
+        return SimulationConfig(frames=8 * self.days, seed=self.seed)
+
+    @property
+    def training(self) -> TrainingConfig:
+        """XS with a first guess and the wind probe."""
+        return TrainingConfig(
+            size="XS",
+            epochs=self.epochs,
+            windows_per_epoch=self.windows_per_epoch,
+            batch_size=4,
+            validate_every=max(self.epochs // 4, 1),
+            seed=self.seed,
+        )
+
+
+def run_demo(
+    config: DemoConfig,
+    folder: Path,
+    progress: ShowProgress,
+    say: Callable[[str], None],
+    command: list[str],
+) -> dict[str, Any]:
+    """Run the experiment in `folder`; return what `metrics.json` holds."""
+    began = time.perf_counter()
+    store = _twin(config, folder / "twin.zarr", progress, say, command)
+    trained = folder / "runs" / "xs"
+    curve = _train(config, store, trained, progress, say, command)
+    model, metadata = load_model(trained / "best")
+    windows = windows_of(model, metadata, store, "test")
+    say(f"reconstruct the final block: {len(windows)} maps")
+    attributes = reconstruction_attributes(metadata, command, [folder / "twin.zarr"], "test")
+    reconstruct(model, windows, folder / "rec.nc", attributes=attributes, overwrite=True)
+    train_frames = split_frames(store, metadata["split"], "train")
+    fields = {NETWORK: _fields(model, windows)}
+    for name in RIVALS:
+        say(f"fit {name}")
+        rival = BASELINES[name].fit(store, train_frames, windows.stations, window=windows.length)
+        fields[name] = _fields(rival, windows)
+    results = {
+        name: scores(field, store, windows.ends, metadata["held_out_stations"])
+        for name, field in fields.items()
+    }
+    summary = _summary(config, results, metadata, time.perf_counter() - began)
+    atomic_write_text(folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
+    write_demo_report(folder / "report.html", store, windows, fields, results, metadata, curve)
+    return summary
+
+
+def _twin(
+    config: DemoConfig,
+    path: Path,
+    progress: ShowProgress,
+    say: Callable[[str], None],
+    command: list[str],
+) -> TrainingStore:
+    simulation = config.simulation
+    wanted = simulation.model_dump(mode="json")
+    if path.exists():
+        store = open_store(path)
+        if json.loads(store.dataset.attrs.get("co2phys_configuration", "{}")) == wanted:
+            say(f"use {path} again")
+            return store
+    attributes = provenance_attributes(
+        "Synthetic reanalysis of surface CO2 (twin)",
+        "An invented Earth for twin experiments; not an estimate of the real atmosphere.",
+        command,
+        config.seed,
+        [],
+        wanted,
+    )
+    world = twin_world(simulation)
+    total = simulation.frames + round(-world.first_second / simulation.output_every)
+    say(f"simulate {config.days} days of an invented Earth")
+    with progress("simulate", total) as bar:
+        simulate(
+            world, simulation, path,
+            attributes=attributes, stations=load_stations(), overwrite=True, progress=bar.update,
+        )  # fmt: skip
+    return open_store(path)
+
+
+def _train(
+    config: DemoConfig,
+    store: TrainingStore,
+    output: Path,
+    progress: ShowProgress,
+    say: Callable[[str], None],
+    command: list[str],
+) -> list[dict[str, Any]]:
+    """Train, and return the rows of the log."""
+    prepared = prepare(config.training, store)
+    say(f"train CO2-Net XS on {len(prepared.training_stations)} stations")
+    with progress("train", 1) as bar:
+
+        def on_step(step: int, steps: int, values: dict[str, float]) -> None:
+            bar.total = steps
+            bar.update(step, f"loss {values['supervised']:.4f}")
+
+        callbacks = Callbacks(on_step=on_step)
+        inputs = [Path(store.source)]
+        start(prepared, config.training, output, inputs, command, callbacks, False).run()
+    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+
+
+@torch.no_grad()
+def _fields(method: torch.nn.Module, windows: Windows) -> NDArray[np.float32]:
+    """Reconstructions (n, H, W) of all windows, in memory."""
+    method.eval()
+    return np.stack([field for _, field in predictions(method, windows, batch_size=8)])
+
+
+def _summary(
+    config: DemoConfig,
+    results: Mapping[str, Mapping[str, Any]],
+    metadata: Mapping[str, Any],
+    seconds: float,
+) -> dict[str, Any]:
+    methods = {}
+    for name, result in results.items():
+        pooled = result["stations"]["held_out"]["pooled"]
+        methods[name] = {
+            "rmse": result["rmse"],
+            "acc": result["acc"],
+            "bias": result["bias"],
+            "held_out_station_rmse": pooled["rmse"],
+        }
+    return {
+        "methods": methods,
+        "unit": "umol mol-1",
+        "block": metadata["split"]["test"],
+        "options": asdict(config),
+        "seconds": round(seconds, 1),
+    }
