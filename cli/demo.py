@@ -20,9 +20,10 @@ def command(
 ) -> None:
     """Reconstruct an invented Earth from its stations, and compare with simple rivals.
 
-    Writes the simulation, the checkpoint, the reconstruction, metrics.json and report.html. Parts
-    that are there already, made with the same options, are used again.
+    Writes the simulation, the checkpoint, the reconstruction, metrics.json and report.html. A
+    simulation that is there already, made with the same options, is used again.
     """
+    console.say(f"twin experiment in {output}")
     from co2net_phys.demo import DemoConfig, run_demo
 
     config = DemoConfig(days=days, epochs=epochs, windows_per_epoch=windows_per_epoch, seed=seed)

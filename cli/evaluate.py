@@ -21,7 +21,7 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be compared.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
-    """Score a reconstruction: area-weighted RMSE and ACC, regions, training and held-out stations."""
+    """Score a reconstruction: area-weighted RMSE and ACC, by region, and at stations."""
     from co2net_phys.data.fields import open_dataset
     from co2net_phys.data.store import open_store
     from co2net_phys.evaluate import comparison, evaluate
@@ -39,7 +39,7 @@ def command(
         value = scores[name]
         if not (value <= limit if sign == ">" else value >= limit):
             raise ThresholdError(
-                f"{name} is {value:.4g}, which --fail-if {name}{sign}{limit:g} forbids"
+                f"{prediction}: {name} is {value:.4g}; --fail-if forbids {name}{sign}{limit:g}"
             )
 
 
@@ -53,8 +53,9 @@ def _condition(text: str) -> tuple[str, str, float]:
 
 def _table(scores: dict[str, Any]) -> str:
     unit = "µmol mol-1"
+    times = scores["times"]
     lines = [
-        f"{scores['times']['count']} times, {scores['times']['first']} to {scores['times']['last']}",
+        f"{times['count']} times, {times['first']} to {times['last']}",
         f"{'':<24}{'RMSE':>8}{'ACC':>8}{'bias':>8}   ({unit})",
     ]
     regions = {"global": scores, **scores["regions"]}

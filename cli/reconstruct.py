@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,7 +40,7 @@ def command(
     if dry_run:
         has_background = model.background is not None
         work = forward_flops(model.config, background=has_background) * len(windows)
-        plan = {
+        plan: dict[str, Any] = {
             "checkpoint": str(place),
             "parameters": count_parameters(model),
             "frames": len(windows),

@@ -170,7 +170,8 @@ def _twin(
 ) -> tuple[World, SimulationConfig, list[Path]]:
     from co2net_phys.simulation.world import twin_world
 
-    config = _frames(config, days if days or duration else 60.0, duration, None)
+    length = 60.0 if days is None and duration is None else days
+    config = _frames(config, length, duration, None)
     return twin_world(config), config, []
 
 
@@ -190,16 +191,14 @@ def _from_files(
     from co2net_phys.solvers import Grid, SphericalHarmonics
 
     harmonics = SphericalHarmonics(Grid.gaussian(config.truncation), config.truncation)
-    wind: Any
-    if winds[0] in ANALYTIC_WINDS:
-        wind, begins, cover = analytic_wind(winds[0], harmonics), np.datetime64(config.start), None
-    else:
+    clock, cover, wind = Clock(np.datetime64(config.start)), None, None
+    if winds[0] not in ANALYTIC_WINDS:
         wind = read_wind(winds[0], **winds[1])
         if start is not None and not wind.is_steady:
             raise UsageError("--start is for winds without time; these begin at their first time")
-        begins, cover = start_of(wind, np.datetime64(config.start)), covered(wind)
+        clock, cover = Clock(start_of(wind, clock.start)), covered(wind)
     config = _frames(config, *length, cover)
-    clock = Clock(begins)
+    carrier = analytic_wind(winds[0], harmonics) if wind is None else wind
     name, variables, options = initial
     if name in ANALYTIC:
         fields = [analytic_tracer(name, harmonics, clock)]
@@ -208,7 +207,7 @@ def _from_files(
     else:
         fields = tracers_from_file(Path(name), variables, harmonics, **options)
     files = [Path(path) for path in (winds[0], name) if path not in (*ANALYTIC_WINDS, *ANALYTIC)]
-    return file_world(config, harmonics, wind, fields, clock), config, files
+    return file_world(config, harmonics, carrier, fields, clock), config, files
 
 
 def _run(
@@ -234,7 +233,7 @@ def _run(
                 "truncation": f"T{planned.truncation}",
                 "tracers": planned.tracers,
                 "time step": f"{planned.time_step:g} s, {planned.steps} steps",
-                "frames": f"{planned.frames} of {planned.output_grid[0]} × {planned.output_grid[1]}",
+                "frames": f"{planned.frames} of " + " × ".join(map(str, planned.output_grid)),
                 "variables": " ".join(planned.variables),
                 "size": f"about {console.megabytes(planned.expected_bytes)} before compression",
                 "time": f"about {console.hours_minutes(planned.expected_seconds)}",

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,12 +23,18 @@ from torch import Tensor
 
 from co2net_phys.baselines import build_baseline
 from co2net_phys.data.atomic import explained_writing_errors
-from co2net_phys.errors import DataError
+from co2net_phys.errors import Co2physError, DataError
 from co2net_phys.model import CO2Net, CO2NetConfig
 
 LOG = logging.getLogger(__name__)
 
 WEIGHTS, METADATA, TRAINING = "model.safetensors", "metadata.json", "training.safetensors"
+
+UNREADABLE = (
+    OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError,
+    SafetensorError, Co2physError,
+)  # fmt: skip
+"""What reading a damaged checkpoint raises; `Co2physError` where the metadata makes no sense."""
 
 Loaded = TypeVar("Loaded")
 
@@ -58,7 +65,7 @@ def save_checkpoint(
                     plain = {
                         key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()
                     }
-                    save_file(plain, temporary / name)
+                    _save_tensors(plain, temporary / name)
                     checksums[name] = _checksum(temporary / name)
             content = {**metadata, **_description(model), "sha256": checksums}
             (temporary / METADATA).write_text(json.dumps(content, indent=1))
@@ -154,7 +161,7 @@ def _first_readable(folder: Path, read: Callable[[Path], Loaded]) -> Loaded:
     for place in (folder, previous(folder)):
         try:
             loaded = read(place)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, DataError) as error:
+        except UNREADABLE as error:
             problems.append(str(error).splitlines()[0])
             continue
         if problems:
@@ -174,6 +181,17 @@ def _tensors(place: Path, name: str, metadata: Mapping[str, Any]) -> dict[str, T
     if metadata["sha256"].get(name) != _checksum(place / name):
         raise DataError(f"{place / name}: checksum differs from {METADATA}")
     return dict(load_file(place / name))
+
+
+def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write a safetensors file; a failing disk is an `OSError`, as everywhere else."""
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def _checksum(path: Path) -> str:

@@ -66,13 +66,13 @@ class DemoConfig:
     """Size of the experiment; the defaults take about five minutes on two cores."""
 
     days: int = 90
-    epochs: int = 12
+    epochs: int = 16
     windows_per_epoch: int = 192
     seed: int = 1
 
     @property
     def simulation(self) -> SimulationConfig:
-        """A boreal summer on the CarbonTracker grid, 3-hourly."""
+        """A twin on the CarbonTracker grid, 3-hourly."""
         return SimulationConfig(frames=8 * self.days, seed=self.seed)
 
     @property

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from co2net_phys.baselines import BASELINES, Baseline
+from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
 from co2net_phys.config import TrainingConfig
 from co2net_phys.data.splits import Split, block_split, split_frames
 from co2net_phys.data.stations import Station, split_stations
@@ -34,6 +35,8 @@ class Prepared:
     split: Split
     training_stations: tuple[Station, ...]
     held_out_stations: tuple[Station, ...]
+    cross_fitted: CrossFitted | None = None
+    """First guesses of training windows, from methods that have not seen their block."""
 
     @property
     def description(self) -> dict[str, Any]:
@@ -67,7 +70,10 @@ def prepare(config: TrainingConfig, store: TrainingStore) -> Prepared:
         )
         for name in ("train", "validation")
     }
-    return Prepared(model, blocks["train"], blocks["validation"], split, training, held_out)
+    cross_fitted = cross_fit(config.background, store, train_frames, indices, frames)
+    return Prepared(
+        model, blocks["train"], blocks["validation"], split, training, held_out, cross_fitted
+    )
 
 
 def chosen_stations(
@@ -102,6 +108,22 @@ def fit_background(
     if name == "none":
         return None
     return BASELINES[name].fit(store, frames, stations, window=window)
+
+
+def cross_fit(
+    name: str,
+    store: TrainingStore,
+    frames: NDArray[np.int64],
+    stations: NDArray[np.int64],
+    window: int,
+) -> CrossFitted | None:
+    """Fit the first guess called `name` once for each block of training frames left out."""
+    if name == "none":
+        return None
+    folds = blocks_left_out(store, frames, FOLDS)
+    methods = [BASELINES[name].fit(store, kept, stations, window=window) for kept, _ in folds]
+    ends = np.array([block[-1] for _, block in folds])
+    return CrossFitted(ends, torch.nn.ModuleList(methods))
 
 
 def _build(

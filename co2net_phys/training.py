@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from co2net_phys import losses, metrics
@@ -30,7 +31,7 @@ from co2net_phys.checkpoint import (
 )
 from co2net_phys.config import TrainingConfig
 from co2net_phys.data.atomic import explained_writing_errors
-from co2net_phys.data.schema import CO2
+from co2net_phys.data.schema import BACKGROUND, CO2
 from co2net_phys.data.windows import Windows, shuffled
 from co2net_phys.devices import autocast, choose_device
 from co2net_phys.errors import NumericalError, UsageError
@@ -98,6 +99,9 @@ class Trainer:
             betas=BETAS,
             weight_decay=config.weight_decay,
         )
+        self.cross_fitted = prepared.cross_fitted
+        if self.cross_fitted is not None:
+            self.cross_fitted.methods.to(self.device)
         self.progress = Progress()
         weights = metrics.latitude_weights(prepared.train.store.latitude)
         self.area = torch.tensor(weights, dtype=torch.float32, device=self.device)[:, None]
@@ -167,8 +171,16 @@ class Trainer:
         windows, size = self.prepared.train, self.config.batch_size
         order = shuffled(len(windows), self.config.seed, self.progress.epoch)
         order = order[: self.config.windows_per_epoch]
-        for batch in windows.batches(size, order[self.progress.batch * size :]):
-            yield batch.to(self.device)
+        for first in range(self.progress.batch * size, len(order), size):
+            positions = order[first : first + size]
+            yield self._with_first_guess(windows.batch(positions).to(self.device), positions)
+
+    def _with_first_guess(self, batch: Batch, positions: NDArray[np.int64]) -> Batch:
+        """Add the first guess of a method that was not fitted to these very windows."""
+        if self.cross_fitted is None:
+            return batch
+        ends = self.prepared.train.ends[positions]
+        return batch.with_fields(**{BACKGROUND: self.cross_fitted.first_guess(batch, ends)})
 
     def _step(self, batch: Batch) -> None:
         self.model.train()
@@ -253,7 +265,8 @@ class Trainer:
                 progress.best = row["validation_rmse"]
                 self._save("best", resumable=False, scores=row)
         self._save("last", resumable=True, scores=row)
-        with (self.output / "log.jsonl").open("a") as log:
+        path = self.output / "log.jsonl"
+        with explained_writing_errors(path), path.open("a") as log:
             log.write(json.dumps(row) + "\n")
             log.flush()
             os.fsync(log.fileno())

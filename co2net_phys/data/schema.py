@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from co2net_phys.data.coordinates import is_time_like
 from co2net_phys.errors import DataError
 
 
@@ -80,7 +81,12 @@ def validate_store(dataset: xr.Dataset, source: str, *, need_target: bool = True
             raise DataError(f"{source}: coordinate {axis!r} does not ascend; sort it first")
     if dataset.sizes["time"] < 2:
         raise DataError(f"{source}: 'time' has one step where at least two are needed")
-    if np.any(np.diff(dataset["time"].values) <= np.timedelta64(0)):
+    if not is_time_like(dataset["time"]):
+        raise DataError(
+            f"{source}: 'time' has no CF units; give it units such as 'hours since 2000-01-01'"
+        )
+    times = dataset["time"].values
+    if not np.all(times[1:] > times[:-1]):  # in any calendar; NaT compares false
         raise DataError(f"{source}: 'time' does not ascend; sort it and drop duplicates first")
     if need_target and CO2 not in dataset:
         raise DataError(f"{source}: no variable {CO2!r}; found {_some(dataset)}")

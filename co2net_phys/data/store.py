@@ -121,7 +121,7 @@ def _load(array: xr.DataArray, source: str) -> NDArray[np.float32]:
 def _seconds(times: xr.DataArray) -> NDArray[np.float64]:
     first = times.values[0]
     if np.issubdtype(times.dtype, np.datetime64):
-        return np.asarray((times.values - first) / np.timedelta64(1, "ns") * 1e-9, dtype=np.float64)
+        return np.asarray((times.values - first) / np.timedelta64(1, "s"), dtype=np.float64)
     return np.array([(moment - first).total_seconds() for moment in times.values])
 
 

@@ -36,8 +36,8 @@ def layer_depth(geography: Geography, sunlight: Field, wind_speed: Field) -> Fie
 
 def exchange_rate(geography: Geography, sunlight: Field, wind_speed: Field) -> Field:
     """Rate κ (s-1) at which the layer is replaced by free-tropospheric air (nlat, nlon)."""
-    convective = 1.0 * geography.land * sunlight
-    mechanical = 0.15 + 0.018 * wind_speed
+    convective = 0.8 * geography.land * sunlight
+    mechanical = 0.11 + 0.014 * wind_speed
     return (convective + mechanical) / 86400
 
 

@@ -26,7 +26,7 @@ FIRE_PGC = 1.9
 """PgC a-1 from open burning."""
 
 PRODUCTION_PGC = 130.0
-"""PgC a-1 of gross photosynthesis."""
+"""PgC a-1 of gross photosynthesis under a clear sky."""
 
 COMPONENTS = ("fossil", "biosphere", "ocean", "fires")
 
@@ -172,8 +172,8 @@ class SurfaceSources:
     def _respiration_scale(self) -> Field:
         """Makes every place return what it took up in the year, less the land sink."""
         photosynthesis, respiration = self._annual_means
-        returned = 1 + LAND_SINK_PGC / PRODUCTION_PGC
         mean_clouds = 1 - 0.45 * 0.5
+        returned = 1 + LAND_SINK_PGC / (mean_clouds * PRODUCTION_PGC)
         return self._production_scale * mean_clouds * returned * photosynthesis / respiration
 
     @cached_property
