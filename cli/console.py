@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import typer
 
 from co2net_phys.errors import UsageError
+from co2net_phys.json_text import json_text
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
@@ -34,7 +34,7 @@ def say(text: str, *, always: bool = False) -> None:
 
 def give(value: Mapping[str, Any] | list[Any], as_json: bool, text: str) -> None:
     """Print a result to standard output: JSON for machines or text for people."""
-    typer.echo(json.dumps(_plain(value), indent=1) if as_json else text)
+    typer.echo(json_text(value) if as_json else text)
 
 
 def rows(pairs: Mapping[str, Any]) -> str:
@@ -43,8 +43,8 @@ def rows(pairs: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}  {value}" for name, value in pairs.items())
 
 
-def duration(text: str, option: str) -> float:
-    """Seconds in a duration such as 48h, 3h, 60d, 90min or 600s.
+def duration(text: str, option: str, *, zero: bool = False) -> float:
+    """Seconds in a duration such as 48h, 3h, 60d, 90min or 600s; 0 only where `zero` allows it.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def duration(text: str, option: str) -> float:
         naming `option`.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|min|h|d)\s*", text)
-    if match is None or float(match[1]) <= 0:
+    if match is None or not (float(match[1]) > 0 or zero):
         raise UsageError(f"{option} {text!r} is not a duration; write 48h, 3h, 60d, 90min or 600s")
     return float(match[1]) * _UNITS[match[2]]
 
@@ -66,6 +66,33 @@ def selection(pairs: list[str]) -> dict[str, str]:
             raise UsageError(f"--select {pair!r} is not NAME=VALUE, for example month=7")
         parsed[name] = value
     return parsed
+
+
+def with_settings(options: dict[str, Any], pairs: list[str]) -> dict[str, Any]:
+    """Return `options` with each `--set a.b=value` put in; values are read as YAML.
+
+    Raises
+    ------
+    UsageError
+        A pair is not NAME=VALUE.
+    """
+    import yaml
+
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {pair!r} is not NAME=VALUE, for example model.dropout=0.1")
+        *groups, last = name.split(".")
+        target = options
+        for group in groups:
+            target = target.setdefault(group, {})
+            if not isinstance(target, dict):
+                raise UsageError(f"--set {pair!r}: {group!r} has no parts")
+        try:
+            target[last] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UsageError(f"--set {pair!r}: the value is not valid YAML") from error
+    return options
 
 
 def hours_minutes(seconds: float) -> str:
@@ -132,16 +159,3 @@ def progress(label: str, total: int) -> Iterator[Progress]:
 def inside(path: Path | None) -> list[Path]:
     """The path as a list of inputs, empty if it is None."""
     return [] if path is None else [path]
-
-
-def _plain(value: Any) -> Any:
-    """Replace what JSON does not know: NaN by null, paths and numpy scalars by plain values."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and value != value:
-        return None
-    if hasattr(value, "item"):
-        return _plain(value.item())
-    return str(value) if isinstance(value, Path) else value

@@ -12,10 +12,12 @@ from co2net_phys.cli import console
 
 def command(
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
-    days: Annotated[int, typer.Option(min=12, help="Length of the twin.")] = 90,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of training.")] = 12,
-    windows_per_epoch: Annotated[int, typer.Option(min=1, help="Windows in an epoch.")] = 192,
-    seed: Annotated[int, typer.Option(min=0)] = 1,
+    days: Annotated[int | None, typer.Option(min=12, help="Length of the twin.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of training.")] = None,
+    windows_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="Windows in an epoch.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Weather, stations, weights.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
     """Reconstruct an invented Earth from its stations, and compare with simple rivals.
@@ -26,7 +28,8 @@ def command(
     console.say(f"twin experiment in {output}")
     from co2net_phys.demo import DemoConfig, run_demo
 
-    config = DemoConfig(days=days, epochs=epochs, windows_per_epoch=windows_per_epoch, seed=seed)
+    given = {"days": days, "epochs": epochs, "windows_per_epoch": windows_per_epoch, "seed": seed}
+    config = DemoConfig(**{name: value for name, value in given.items() if value is not None})
     result = run_demo(config, output, console.progress, console.say, console.command_line())
     lines = [f"{'method':<22}{'RMSE':>8}{'ACC':>8}   (µmol mol-1, final block, whole globe)"]
     ranked = sorted(result["methods"].items(), key=lambda item: float(item[1]["rmse"]))

@@ -19,12 +19,15 @@ from co2net_phys.errors import Co2physError
 app = typer.Typer(
     name="co2phys",
     help="Reconstruct global surface CO2 from sparse stations, with the physics checked.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (simulate, train, reconstruct, evaluate, plot, demo):
     app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
 def _show_version(value: bool) -> None:
@@ -38,7 +41,10 @@ def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings, errors, results.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Reconstruct global surface CO2 from sparse stations, with the physics checked."""
@@ -69,22 +75,31 @@ def main() -> None:
 
 def _guarded() -> int:
     try:
-        app()
-    except SystemExit as leaving:  # typer ends every command so, also successful ones
+        answer = app(sys.argv[1:] or ["--help"], prog_name="co2phys", standalone_mode=False)
+    except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 1
     except Co2physError as error:
         return _explain(error, str(error), error.exit_code)
-    except KeyboardInterrupt as error:
-        return _explain(error, "interrupted", 130)
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _explain(error, "interrupted", INTERRUPTED)
     except Terminated as error:
         return _explain(error, "terminated", 143)
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except Exception as error:
+        if hasattr(error, "format_message"):  # a wrong option; Typer's class is not public
+            return _explain(error, f"{error.format_message()}; {_where_help_is(error)}", 2)
         text = f"{type(error).__name__}: {error}".replace("\n", " ")
         return _explain(error, f"unexpected {text} (this is a bug; --debug shows where)", 1)
+    if answer == INTERRUPTED:  # Typer has turned the interrupt into its answer
+        return _explain(KeyboardInterrupt(), "interrupted", INTERRUPTED)
     return 0
+
+
+def _where_help_is(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
+    return f"see {context.command_path if context else 'co2phys'} --help"
 
 
 def _explain(error: BaseException, text: str, code: int) -> int:

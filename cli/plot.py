@@ -22,7 +22,9 @@ def command(
     truth: Annotated[
         Path | None, typer.Option(help="Draw truth, FILE and difference side by side.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing picture.")] = True,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing picture.")
+    ] = False,
 ) -> None:
     """Draw a map of one time of a file."""
     from co2net_phys.data.atomic import atomic_write_bytes

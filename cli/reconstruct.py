@@ -17,15 +17,19 @@ def command(
     split: Annotated[
         Literal["train", "validation", "test", "all"], typer.Option(help="Block of time.")
     ] = "test",
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
+    batch_size: Annotated[int, typer.Option(min=1, help="Windows at a time.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[Literal["bf16", "fp32"], typer.Option()] = "fp32",
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    precision: Annotated[
+        Literal["bf16", "fp32"], typer.Option(help="Arithmetic of the network.")
+    ] = "fp32",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
     """Map CO2 with a trained network, from the stations it was trained with."""
-    from co2net_phys.checkpoint import find_checkpoint, load_model
+    from co2net_phys.checkpoint import WEIGHTS, find_checkpoint, load_model
     from co2net_phys.cost import count_parameters, forward_flops, product_speed
     from co2net_phys.data.store import open_store
     from co2net_phys.data.writer import is_zarr_path
@@ -57,9 +61,8 @@ def command(
         }
         console.give(plan, as_json, console.rows(text))
         return
-    attributes = reconstruction_attributes(
-        metadata, console.command_line(), [data, place / "model.safetensors"], split
-    )
+    weights = Path(metadata["folder"]) / WEIGHTS  # not always in `place`, if that is damaged
+    attributes = reconstruction_attributes(metadata, console.command_line(), [data, weights], split)
     with console.progress("reconstruct", len(windows)) as bar:
         count = reconstruct(
             model.to(chosen), windows, output,

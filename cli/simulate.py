@@ -24,7 +24,7 @@ def command(
     preset: Annotated[
         Literal["twin"] | None, typer.Option(help="An invented but believable Earth.")
     ] = None,
-    days: Annotated[float | None, typer.Option(help="Length of the product in whole days.")] = None,
+    days: Annotated[float | None, typer.Option(help="Length of the product in days.")] = None,
     duration: Annotated[
         str | None, typer.Option(help="Length of the integration, both ends written (48h).")
     ] = None,
@@ -41,8 +41,9 @@ def command(
         list[str] | None, typer.Option(help="Entry of a further wind dimension: month=7.")
     ] = None,
     initial: Annotated[
-        str, typer.Option(help="CF file with the initial tracer, or uniform, zonal, hills.")
-    ] = "zonal",
+        str | None,
+        typer.Option(help="CF file with the tracer, or uniform, zonal (default), hills."),
+    ] = None,
     initial_var: Annotated[
         list[str] | None, typer.Option(help="Variable of --initial; repeat for several tracers.")
     ] = None,
@@ -72,7 +73,9 @@ def command(
     start: Annotated[
         datetime | None, typer.Option(help="First frame (UTC), where the winds have no time.")
     ] = None,
-    spin_up: Annotated[str, typer.Option(help="Twin: integrated before the first frame.")] = "12d",
+    spin_up: Annotated[
+        str | None, typer.Option(help="Twin: integrated before the first frame; default 12d.")
+    ] = None,
     grid: Annotated[
         Literal["carbontracker", "model"], typer.Option(help="2° × 3° cells, or Gaussian.")
     ] = "carbontracker",
@@ -80,7 +83,9 @@ def command(
         str | None, typer.Option(help="CSV of stations to observe at, built-in, or none.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Weather, noise and outages.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
@@ -90,6 +95,21 @@ def command(
     """
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
+    for_winds = {
+        "--level": level,
+        "--u-name": u_name,
+        "--v-name": v_name,
+        "--steady": steady,
+        "--select": select,
+        "--initial": initial,
+        "--initial-var": initial_var,
+        "--initial-units": initial_units,
+        "--initial-time": initial_time,
+        "--initial-level": initial_level,
+        "--initial-select": initial_select,
+    }
+    for_twin = {"--spin-up": spin_up, "--components": components}
+    _refuse(for_winds if preset else for_twin, "--preset twin" if preset else "--winds")
     from co2net_phys.simulation.config import simulation_config
 
     config = simulation_config(
@@ -101,9 +121,13 @@ def command(
         components=_components(sources, default="all" if preset else "none"),
         exchange=exchange,
         separate=components,
-        spin_up=console.duration(spin_up, "--spin-up") if preset else 0.0,
         seed=seed,
         **({} if start is None else {"start": start}),
+        **(
+            {}
+            if spin_up is None
+            else {"spin_up": console.duration(spin_up, "--spin-up", zero=True)}
+        ),
     )
     if preset is not None:
         world, config, inputs = _twin(config, days, duration)
@@ -123,11 +147,19 @@ def command(
             "select": console.selection(initial_select or []),
         }
         world, config, inputs = _from_files(
-            config, (str(winds), wind_options), (initial, initial_var or [], initial_options),
+            config, (str(winds), wind_options),
+            (initial or "zonal", initial_var or [], initial_options),
             (days, duration), start,
         )  # fmt: skip
         network = _stations(stations or "none")
     _run(world, config, network, output, inputs, preset, overwrite, dry_run, as_json)
+
+
+def _refuse(options: dict[str, Any], other: str) -> None:
+    """Options that would be ignored are a mistake."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"{name} has no effect with {other}; leave it out")
 
 
 def _components(text: str | None, default: str) -> tuple[str, ...]:
@@ -150,19 +182,21 @@ def _stations(text: str) -> tuple[Station, ...]:
 def _frames(
     config: SimulationConfig, days: float | None, duration: str | None, default: float | None
 ) -> SimulationConfig:
-    """Whole days end before midnight; a duration is written with both ends."""
+    """Days are filled without repeating midnight; a duration is written with both ends."""
     if days is not None and duration is not None:
         raise UsageError("give --days or --duration, not both")
+    every = config.output_every
     if days is not None:
-        frames = round(days * 86400 / config.output_every)
-    elif duration is not None or default is not None:
-        length = console.duration(duration, "--duration") if duration else float(default or 0)
-        frames = int(length / config.output_every + 1e-6) + 1
-    else:
+        frames = round(days * 86400 / every) if 0 < days < 1e6 else 0
+        if frames < 1:
+            raise UsageError(f"--days {days:g} does not hold one --output-every")
+        return config.model_copy(update={"frames": frames})
+    length = default if duration is None else console.duration(duration, "--duration")
+    if length is None:
         raise UsageError("say how long with --days or --duration")
-    if frames < 1:
-        raise UsageError(f"--days {days:g} is less than one --output-every")
-    return config.model_copy(update={"frames": frames})
+    if duration is not None and abs(length / every - round(length / every)) > 1e-6:
+        raise UsageError(f"--duration {duration} is not a multiple of --output-every")
+    return config.model_copy(update={"frames": int(length / every + 1e-6) + 1})
 
 
 def _twin(

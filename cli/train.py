@@ -41,10 +41,19 @@ def command(
         typer.Option(help="First guess the network corrects (paper: none)."),
     ] = "climatology-kriging",
     frames: Annotated[int, typer.Option(help="Frames in a window, even.")] = 8,
-    embedding: Annotated[Literal["wind", "climode", "none"], typer.Option()] = "wind",
-    experts: Annotated[Literal["both", "spatial", "temporal"], typer.Option()] = "both",
-    connection: Annotated[Literal["bcast", "none"], typer.Option()] = "bcast",
-    head: Annotated[Literal["mlp", "additive"], typer.Option()] = "mlp",
+    embedding: Annotated[
+        Literal["wind", "climode", "none"], typer.Option(help="Space and time input channels.")
+    ] = "wind",
+    experts: Annotated[
+        Literal["both", "spatial", "temporal"],
+        typer.Option(help="A single one has no connection; spatial alone no wind loss."),
+    ] = "both",
+    connection: Annotated[
+        Literal["bcast", "none"], typer.Option(help="Exchange between the experts in each layer.")
+    ] = "bcast",
+    head: Annotated[
+        Literal["mlp", "additive"], typer.Option(help="One field, or one from each expert, added.")
+    ] = "mlp",
     spatial_frames: Annotated[
         Literal["odd", "even"], typer.Option(help="Frames the spatial expert sees (paper: even).")
     ] = "odd",
@@ -58,9 +67,17 @@ def command(
         int, typer.Option(help="Stations given to the network; the others are held out.")
     ] = 72,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 5,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Weights, order of windows, choice of stations.")
+    ] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[Literal["bf16", "fp32"], typer.Option()] = "bf16",
+    precision: Annotated[
+        Literal["bf16", "fp32"], typer.Option(help="Arithmetic of the network.")
+    ] = "bf16",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any other option: model.wind_scaling=index, warm_up=0."),
+    ] = None,
     resume: Annotated[
         Literal["auto", "never"], typer.Option(help="auto continues an interrupted run.")
     ] = "never",
@@ -76,35 +93,34 @@ def command(
     from co2net_phys.preparation import prepare
 
     experts_options = {} if experts == "both" else {"connection": "none"}
-    config = validated_config(
-        {
-            "size": size,
-            "model": {
-                "frames": frames,
-                "embedding": embedding,
-                "experts": experts,
-                "connection": connection,
-                "head": head,
-                "spatial_frames": spatial_frames,
-                "mask_channel": mask_channel,
-                "withhold_wind": withhold_wind,
-                **experts_options,
-            },
-            "background": background,
-            "epochs": epochs,
-            "windows_per_epoch": windows_per_epoch,
-            "batch_size": batch_size or (SMALL_BATCH if size == "XS" else 32),
-            "learning_rate": learning_rate,
-            "weight_decay": weight_decay,
-            "wind_weight": 0.0 if experts == "spatial" else wind_weight,
-            "target": target,
-            "validate_every": validate_every,
-            "training_stations": training_stations,
-            "seed": seed,
-            "device": device,
-            "precision": precision,
-        }
-    )
+    options: dict[str, Any] = {
+        "size": size,
+        "model": {
+            "frames": frames,
+            "embedding": embedding,
+            "experts": experts,
+            "connection": connection,
+            "head": head,
+            "spatial_frames": spatial_frames,
+            "mask_channel": mask_channel,
+            "withhold_wind": withhold_wind,
+            **experts_options,
+        },
+        "background": background,
+        "epochs": epochs,
+        "windows_per_epoch": windows_per_epoch,
+        "batch_size": batch_size or (SMALL_BATCH if size == "XS" else 32),
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "wind_weight": 0.0 if experts == "spatial" else wind_weight,
+        "target": target,
+        "validate_every": validate_every,
+        "training_stations": training_stations,
+        "seed": seed,
+        "device": device,
+        "precision": precision,
+    }
+    config = validated_config(console.with_settings(options, settings or []))
     continued = _check_output(output, resume, overwrite, dry_run)
     prepared = prepare(config, open_store(data))
     if dry_run:

@@ -78,6 +78,8 @@ def save_checkpoint(
 def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
     """Return the network of a checkpoint folder, in evaluation mode, and its metadata.
 
+    The metadata's "folder" is the one that was read: `folder`, or the one before it.
+
     Raises
     ------
     DataError
@@ -92,7 +94,7 @@ def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
             None if background is None else build_baseline(background),
         )
         model.load_state_dict(_tensors(place, WEIGHTS, metadata))
-        return model.eval(), metadata
+        return model.eval(), {**metadata, "folder": str(place)}
 
     return _first_readable(folder, read)
 

@@ -24,6 +24,7 @@ from co2net_phys.data.store import TrainingStore, open_store
 from co2net_phys.data.windows import Windows
 from co2net_phys.demo_report import write_demo_report
 from co2net_phys.evaluate import scores
+from co2net_phys.json_text import json_text
 from co2net_phys.preparation import prepare
 from co2net_phys.provenance import provenance_attributes
 from co2net_phys.reconstruct import (
@@ -32,6 +33,7 @@ from co2net_phys.reconstruct import (
     reconstruction_attributes,
     windows_of,
 )
+from co2net_phys.run_folder import read_log
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.run import simulate
 from co2net_phys.simulation.world import twin_world
@@ -116,7 +118,7 @@ def run_demo(
         for name, field in fields.items()
     }
     summary = _summary(config, results, metadata, time.perf_counter() - began)
-    atomic_write_text(folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
+    atomic_write_text(folder / "metrics.json", json_text(summary) + "\n")
     write_demo_report(folder / "report.html", store, windows, fields, results, metadata, curve)
     return summary
 
@@ -174,7 +176,7 @@ def _train(
         callbacks = Callbacks(on_step=on_step)
         inputs = [Path(store.source)]
         start(prepared, config.training, output, inputs, command, callbacks, False).run()
-    return [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return read_log(output)
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from co2net_phys import metrics
+from co2net_phys.data.opening import explained_reading_errors
 from co2net_phys.data.regions import REGIONS
 from co2net_phys.data.schema import (
     CO2,
@@ -125,7 +126,8 @@ def _common_times(
 ) -> tuple[Floats, NDArray[np.int64]]:
     indices, frames = _shared_times(prediction, source, truth)
     fields = prediction[CO2].transpose("time", "latitude", "longitude").isel(time=indices)
-    return np.asarray(fields.values, dtype=np.float64), frames
+    with explained_reading_errors(f"{source}: variable {CO2!r}"):
+        return np.asarray(fields.values, dtype=np.float64), frames
 
 
 def _shared_times(

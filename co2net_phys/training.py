@@ -7,9 +7,7 @@ same bits as running through.
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -37,6 +35,7 @@ from co2net_phys.devices import autocast, choose_device
 from co2net_phys.errors import NumericalError, UsageError
 from co2net_phys.preparation import Prepared
 from co2net_phys.provenance import provenance_attributes
+from co2net_phys.run_folder import append_log, clear_run, truncate_log
 
 BETAS = (0.9, 0.999)
 VALIDATION_WINDOWS = 48
@@ -129,7 +128,8 @@ class Trainer:
         Interrupted
             A callback asked to stop; `last` was saved at this very step.
         """
-        torch.manual_seed(self.config.seed) if self._is_fresh() else None
+        if self._is_fresh():
+            torch.manual_seed(self.config.seed)
         while self.progress.epoch < self.config.epochs:
             started = time.perf_counter()
             for batch in self._remaining_batches():
@@ -162,7 +162,7 @@ class Trainer:
         restore_optimiser(self.optimiser, tensors)
         torch.set_rng_state(tensors["random"].to(torch.uint8))
         self.progress = Progress(**metadata["progress"])
-        _truncate_log(self.output / "log.jsonl", self.progress.epoch)
+        truncate_log(self.output, self.progress.epoch)
 
     def _is_fresh(self) -> bool:
         return self.progress.epoch == 0 and self.progress.batch == 0
@@ -191,7 +191,7 @@ class Trainer:
         total = terms["supervised"] + self.config.wind_weight * terms.get("wind", torch.zeros(()))
         if not bool(torch.isfinite(total)):
             raise NumericalError(
-                f"the loss is {float(total)} in epoch {self.progress.epoch + 1}; lower "
+                f"the loss is {float(total.detach())} in epoch {self.progress.epoch + 1}; lower "
                 "--learning-rate, or use --precision fp32"
             )
         self.optimiser.zero_grad(set_to_none=True)
@@ -264,12 +264,8 @@ class Trainer:
             if row["validation_rmse"] < progress.best:
                 progress.best = row["validation_rmse"]
                 self._save("best", resumable=False, scores=row)
+        append_log(self.output, row)  # first: a resume drops rows that `last` does not know
         self._save("last", resumable=True, scores=row)
-        path = self.output / "log.jsonl"
-        with explained_writing_errors(path), path.open("a") as log:
-            log.write(json.dumps(row) + "\n")
-            log.flush()
-            os.fsync(log.fileno())
         self.callbacks.on_epoch(row)
 
     def _save(self, name: str, *, resumable: bool, scores: Mapping[str, Any] | None = None) -> None:
@@ -304,13 +300,6 @@ def validation_rmse(
     return float(np.mean(errors))
 
 
-def _truncate_log(path: Path, epochs: int) -> None:
-    """Drop lines of epochs that the checkpoint does not know."""
-    if path.exists():
-        lines = path.read_text().splitlines(keepends=True)[:epochs]
-        path.write_text("".join(lines))
-
-
 def start(
     prepared: Prepared,
     config: TrainingConfig,
@@ -339,5 +328,5 @@ def start(
         if continued:
             trainer.resume()
         else:
-            (output / "log.jsonl").write_text("")
+            clear_run(output)
     return trainer

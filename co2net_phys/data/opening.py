@@ -34,7 +34,7 @@ def open_dataset(path: str | Path) -> xr.Dataset:
 
 
 @contextmanager
-def explained_reading_errors(source: Path) -> Iterator[None]:
+def explained_reading_errors(source: Path | str) -> Iterator[None]:
     """Turn what the libraries raise while reading ``source`` into a one-line `DataError`."""
     try:
         yield

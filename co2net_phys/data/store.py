@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from co2net_phys.data.fields import open_dataset
+from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, validate_store
 from co2net_phys.data.stations import Station
 from co2net_phys.errors import DataError
@@ -83,12 +83,12 @@ class TrainingStore:
             raise DataError(f"{self.source}: no variable {STATION_CO2!r}, so no observations")
         if self._memory is not None:
             if STATION_CO2 not in self._memory:
-                values = self.dataset[STATION_CO2].transpose("time", "station").values
-                self._memory[STATION_CO2] = np.asarray(values, dtype=np.float32)
+                array = self.dataset[STATION_CO2].transpose("time", "station")
+                self._memory[STATION_CO2] = _read(array, self.source)
             table = self._memory[STATION_CO2][np.asarray(frames)]
         else:
             array = self.dataset[STATION_CO2].transpose("time", "station")
-            table = np.asarray(array.isel(time=np.asarray(frames)).values, dtype=np.float32)
+            table = _read(array.isel(time=np.asarray(frames)), self.source)
         return table[:, np.asarray(stations)]
 
     def station_indices(self, codes: Sequence[str]) -> NDArray[np.int64]:
@@ -109,13 +109,18 @@ def open_store(path: str | Path, memory_limit: int = MEMORY_LIMIT_BYTES) -> Trai
 
 
 def _load(array: xr.DataArray, source: str) -> NDArray[np.float32]:
-    values = np.asarray(array.values, dtype=np.float32)
+    values = _read(array, source)
     if not np.isfinite(values).all() and array.name != CO2:
         raise DataError(
             f"{source}: variable {array.name!r} has {np.count_nonzero(~np.isfinite(values))} "
             "missing or infinite values; fill them before training"
         )
     return values
+
+
+def _read(array: xr.DataArray, source: str) -> NDArray[np.float32]:
+    with explained_reading_errors(f"{source}: variable {array.name!r}"):
+        return np.asarray(array.values, dtype=np.float32)
 
 
 def _seconds(times: xr.DataArray) -> NDArray[np.float64]:

@@ -36,6 +36,9 @@ from co2net_phys.solvers import (
 
 GRID = ("latitude", "longitude")
 
+TIMED_STEPS = 7
+"""Steps that a plan takes to estimate the time of a run."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -93,27 +96,29 @@ def time_step_of(world: World, config: SimulationConfig) -> float:
 
 
 def plan(world: World, config: SimulationConfig, stations: Sequence[Station] = ()) -> Plan:
-    """Work out sizes, and time two steps, without writing anything."""
+    """Work out sizes, and time a few steps, without writing anything."""
     step_length = time_step_of(world, config)
     equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
     step = lawson_rk4(equation, step_length)
-    state = step(world.initial, world.first_second)  # fills the caches
-    started = time.perf_counter()
-    step(state, world.first_second + step_length)
-    seconds = time.perf_counter() - started
+    state, moment, spent = world.initial, world.first_second, []
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        state = step(state, moment)
+        spent.append(time.perf_counter() - started)
+        moment += step_length
+    seconds = float(np.median(spent))  # the first one fills the caches
     length = (config.frames - 1) * config.output_every - world.first_second
     steps = round(length / step_length)
     variables = _output_variables(world, stations)
-    shape = world.output_grid.shape
     return Plan(
         truncation=world.harmonics.truncation,
         tracers=len(world.initial),
-        output_grid=shape,
+        output_grid=world.output_grid.shape,
         frames=config.frames,
         variables=tuple(variables),
         time_step=step_length,
         steps=steps,
-        expected_bytes=4 * config.frames * shape[0] * shape[1] * len(variables),
+        expected_bytes=_output_bytes(world, config, variables, len(stations)),
         expected_seconds=steps * seconds,
     )
 
@@ -197,7 +202,7 @@ def _writer(
         grid.latitude, grid.longitude, grid.latitude_bounds, grid.longitude_bounds
     )
     variables = _output_variables(world, stations)
-    size = 4 * config.frames * grid.nlat * grid.nlon * len(variables)
+    size = _output_bytes(world, config, variables, len(stations))
     return StreamingWriter(
         path,
         template=template.assign_coords(station_coordinates(stations)) if stations else template,
@@ -221,6 +226,21 @@ def _output_variables(world: World, stations: Sequence[Station]) -> dict[str, Ou
         }
         variables[STATION_CO2] = OutputVariable(observed, ("time", "station"))
     return variables
+
+
+def _output_bytes(
+    world: World, config: SimulationConfig, variables: Mapping[str, OutputVariable], stations: int
+) -> int:
+    """Uncompressed size of float32 data."""
+    sizes = {
+        "time": config.frames,
+        "latitude": world.output_grid.nlat,
+        "longitude": world.output_grid.nlon,
+        "station": stations,
+    }
+    return 4 * sum(
+        math.prod(sizes[axis] for axis in variable.dimensions) for variable in variables.values()
+    )
 
 
 def station_coordinates(stations: Sequence[Station]) -> dict[str, xr.Variable]:

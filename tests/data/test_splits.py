@@ -1,0 +1,75 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from co2net_phys.data.schema import CO2
+from co2net_phys.data.splits import (
+    GAP_DAYS,
+    GAP_SHARE,
+    SPLIT_NAMES,
+    block_split,
+    split_frames,
+    time_labels,
+)
+from co2net_phys.data.store import TrainingStore
+from co2net_phys.errors import DataError, UsageError
+
+
+@pytest.fixture(scope="module")
+def store_of(small_world):
+    def make(frames, hours=3):
+        data = small_world(frames, hours).drop_dims("station")[[CO2]]
+        return TrainingStore(data.isel(latitude=[0, 1], longitude=[0, 1]), "short.nc")
+
+    return make
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    frames=st.integers(2, 900), window=st.sampled_from([2, 4, 8]), hours=st.sampled_from([3, 24])
+)
+def test_blocks_are_disjoint_ordered_and_apart(store_of, frames, window, hours):
+    store = store_of(frames, hours)
+    try:
+        split = block_split(store, window)
+    except DataError as error:
+        assert "short.nc" in str(error)
+        assert frames * 0.08 < window + 1, "refused only if a tenth holds no window"
+        return
+    blocks = [split_frames(store, split, name) for name in SPLIT_NAMES]
+    gap = min(GAP_DAYS * 86400, GAP_SHARE * frames * hours * 3600)
+    for block in blocks:
+        assert len(block) >= window
+        assert (np.diff(block) == 1).all()
+    for before, after in pairwise(blocks):
+        assert store.seconds[after[0]] - store.seconds[before[-1]] >= gap
+    assert (blocks[0][0], blocks[-1][-1]) == (0, frames - 1)
+    assert len(blocks[0]) > len(blocks[2]) >= len(blocks[1])
+
+
+def test_labels_bring_back_the_same_frames_from_another_store(store_of):
+    split = block_split(store_of(400), 8)
+    longer = store_of(480)
+    for name in SPLIT_NAMES:
+        expected = split_frames(store_of(400), split, name)
+        np.testing.assert_array_equal(split_frames(longer, split, name), expected)
+    assert time_labels(longer)[1] == "2010-03-01T03:00:00"
+    assert len(split_frames(longer, split, "all")) == 480
+
+
+def test_a_short_record_says_how_long_it_must_be(store_of):
+    with pytest.raises(DataError, match=r"short\.nc: 60 time steps.*window of 8.*12 days"):
+        block_split(store_of(60), 8)
+    assert block_split(store_of(12 * 8), 8), "and so it does"
+
+
+def test_no_such_block(store_of):
+    store = store_of(400)
+    split = block_split(store, 8)
+    with pytest.raises(UsageError, match=r"'exam'.*train"):
+        split_frames(store, split, "exam")
+    with pytest.raises(DataError, match=r"short\.nc: no time step between 1999"):
+        split_frames(store, {"test": ("1999-01-01T00:00:00", "1999-02-01T00:00:00")}, "test")

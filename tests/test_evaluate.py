@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from co2net_phys.data.schema import CO2, HELD_OUT_ATTRIBUTE, STATION_CO2
+from co2net_phys.data.store import TrainingStore
+from co2net_phys.errors import DataError
+from co2net_phys.evaluate import comparison, evaluate, scores
+
+
+@pytest.fixture(scope="module")
+def store(small_world):
+    return TrainingStore(small_world(60), "world.nc")
+
+
+@pytest.fixture
+def prediction(small_world):
+    """The truth, at twenty of its times."""
+    data = small_world(60)[[CO2]].isel(time=slice(30, 50)).astype(np.float32)
+    data.attrs[HELD_OUT_ATTRIBUTE] = "c1 c5"
+    return data.drop_vars([name for name in data.coords if str(name).startswith("station")])
+
+
+def test_the_truth_is_perfect(prediction, store):
+    result = evaluate(prediction, "rec.nc", store)
+    assert (result["rmse"], result["bias"], result["mae"]) == (0, 0, 0)
+    for score in ("acc", "correlation", "r2"):
+        assert result[score] == pytest.approx(1, abs=1e-9)
+    assert len(result["regions"]) > 3
+    assert all(row["rmse"] == 0 for row in result["regions"].values())
+    assert result["unit"] == "umol mol-1"
+    assert result["times"] == {
+        "first": "2010-03-04T18:00:00", "last": "2010-03-07T03:00:00", "count": 20,
+    }  # fmt: skip
+
+
+def test_stations_are_scored_in_two_groups(prediction, store):
+    groups = evaluate(prediction, "rec.nc", store)["stations"]
+    assert set(groups["held_out"]["sites"]) == {"c1", "c5"}
+    assert set(groups["training"]["sites"]) == {"c0", "c2", "c3", "c4", "c6", "c7"}
+    assert groups["held_out"]["pooled"]["n"] == 40
+    assert groups["training"]["pooled"]["rmse"] < 1e-4, "stations sit in the centre of cells"
+    del prediction.attrs[HELD_OUT_ATTRIBUTE]
+    assert set(evaluate(prediction, "rec.nc", store)["stations"]) == {"all"}
+
+
+def test_an_error_at_held_out_stations_shows_only_there(prediction, store, small_world):
+    site = small_world(60)[["station_latitude", "station_longitude"]].isel(station=5)
+    place = {
+        "latitude": site["station_latitude"].values,
+        "longitude": site["station_longitude"].values,
+    }
+    prediction[CO2].loc[place] += 3
+    groups = evaluate(prediction, "rec.nc", store)["stations"]
+    assert groups["held_out"]["sites"]["c5"]["rmse"] == pytest.approx(3, rel=1e-4)
+    assert groups["held_out"]["sites"]["c5"]["bias"] == pytest.approx(3, rel=1e-4)
+    assert groups["held_out"]["pooled"]["rmse"] == pytest.approx(3 / np.sqrt(2), rel=1e-4)
+    assert groups["training"]["pooled"]["rmse"] < 1e-4
+
+
+def test_scores_by_hand(prediction, store):
+    noise = np.random.default_rng(0).normal(0.5, 2, prediction[CO2].shape)
+    prediction[CO2] = prediction[CO2] + noise
+    result = evaluate(prediction, "rec.nc", store)
+    y = prediction[CO2].values.astype(float)
+    u = store.field(CO2, np.arange(30, 50)).astype(float)
+    edges = np.radians(np.arange(-90, 91, 10))
+    alpha = np.diff(np.sin(edges))[:, None] * np.ones(24)
+    mean_of = lambda field: (field * alpha).sum((-2, -1)) / alpha.sum()  # noqa: E731
+    assert result["rmse"] == pytest.approx(np.sqrt(mean_of((y - u) ** 2)).mean(), rel=1e-6)
+    assert result["bias"] == pytest.approx(mean_of(y - u).mean(), rel=1e-6)
+    assert result["mae"] == pytest.approx(mean_of(np.abs(y - u)).mean(), rel=1e-6)
+    a, b = y - u.mean(axis=0), u - u.mean(axis=0)
+    expected = mean_of(a * b).sum() / np.sqrt(mean_of(a**2).sum() * mean_of(b**2).sum())
+    assert result["acc"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_of_arrays_are_those_of_files(prediction, store):
+    prediction[CO2] = prediction[CO2] + 1
+    frames = np.arange(30, 50)
+    direct = scores(prediction[CO2].values, store, frames, ["c1", "c5"])
+    assert direct == evaluate(prediction, "rec.nc", store)
+    assert direct["rmse"] == pytest.approx(1, rel=1e-5)
+
+
+def test_only_shared_times_count_in_any_order_of_dimensions(prediction, store):
+    later = prediction.assign_coords(time=prediction["time"] + np.timedelta64(7 * 24, "h"))
+    both = xr.concat([prediction, later.isel(time=slice(2, None))], "time")
+    result = evaluate(both.transpose("longitude", "latitude", "time"), "rec.nc", store)
+    assert result["times"]["count"] == 20
+    assert result["rmse"] == 0
+
+
+def test_a_dry_run_counts_what_evaluate_would(prediction, store):
+    plan = comparison(prediction, "rec.nc", store)
+    times = evaluate(prediction, "rec.nc", store)["times"]
+    assert (plan["first"], plan["last"], plan["times"]) == tuple(times.values())
+    assert (plan["grid"], plan["stations"], plan["held_out_stations"]) == ([18, 24], 8, 2)
+
+
+def test_missing_truth_has_no_weight(prediction, small_world):
+    data = small_world(60)
+    data[CO2][35, 4, 4] = np.nan
+    prediction[CO2][5, 4, 4] = 1e3
+    result = evaluate(prediction, "rec.nc", TrainingStore(data, "w"))
+    assert result["rmse"] == 0
+
+
+def test_a_missing_prediction_cannot_win(prediction, store):
+    prediction[CO2][5, 4, 4] = np.nan
+    assert np.isnan(evaluate(prediction, "rec.nc", store)["rmse"])
+
+
+def test_a_store_without_observations_is_scored_on_the_grid(prediction, small_world):
+    data = small_world(60).drop_vars(STATION_CO2)
+    assert evaluate(prediction, "rec.nc", TrainingStore(data, "w"))["stations"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d.assign_coords(latitude=d["latitude"] + 1), r"latitude differs.*world\.nc"),
+        (lambda d: d.isel(longitude=slice(0, 12)), r"longitude differs.*world\.nc"),
+        (lambda d: d.assign_coords(time=d["time"] + np.timedelta64(1, "h")), "no time in common"),
+        (lambda d: d.rename({CO2: "co2"}), f"no variable '{CO2}'"),
+        (lambda d: d.isel(time=0), f"no variable '{CO2}'"),
+    ],
+)
+@pytest.mark.parametrize("what", [evaluate, comparison])
+def test_what_cannot_be_compared(prediction, store, change, message, what):
+    with pytest.raises(DataError, match=rf"rec\.nc: {message}"):
+        what(change(prediction), "rec.nc", store)
