@@ -67,8 +67,8 @@ ShowProgress = Callable[[str, int], AbstractContextManager[Bar]]
 class DemoConfig:
     """Size of the experiment; the defaults take about five minutes on two cores."""
 
-    days: int = 90
-    epochs: int = 16
+    days: int = 150
+    epochs: int = 14
     windows_per_epoch: int = 192
     seed: int = 1
 
