@@ -1,7 +1,7 @@
 # Everything runs in one environment: .venv, or the folder that VENV names.
 VENV ?= .venv
 PYTHON ?= python3
-BIN := $(VENV)/bin
+BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.co2phys-ready
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check docs clean
@@ -17,7 +17,7 @@ help:
 $(STAMP): constraints.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $(STAMP)
 
 demo: $(STAMP)
@@ -36,10 +36,10 @@ check: $(STAMP)
 	rm -rf build/shipped build/lib
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target build/shipped .
 	MYPYPATH=build/shipped $(BIN)/mypy --config-file pyproject.toml -p co2net_phys
-	cd build/shipped && ../../$(BIN)/lint-imports --config ../../.importlinter --no-cache
+	cd build/shipped && $(BIN)/lint-imports --config ../../.importlinter --no-cache
 
 docs: $(STAMP)
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -126,7 +125,7 @@ class Progress:
     def update(self, done: int, note: str = "") -> None:
         """Say that `done` of the total is done."""
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, note=note)
+            self._bar.update(self._task, total=self.total, completed=done, note=note)
             return
         tenth = done * PLAIN_UPDATES // self.total
         if tenth > self._said:
@@ -154,8 +153,3 @@ def progress(label: str, total: int) -> Iterator[Progress]:
     )
     with Bar(*columns, console=Console(stderr=True)) as bar:
         yield Progress(label, total, bar)
-
-
-def inside(path: Path | None) -> list[Path]:
-    """The path as a list of inputs, empty if it is None."""
-    return [] if path is None else [path]

@@ -70,13 +70,38 @@ def main() -> None:
     handler.setFormatter(_OneLine())
     logging.getLogger("co2net_phys").addHandler(handler)
     signal.signal(signal.SIGTERM, _on_termination)
-    sys.exit(_guarded())
+    sys.exit(_flushed(_guarded()))
+
+
+def _flushed(code: int) -> int:
+    """Write out what is buffered; a reader that has gone, as in `co2phys | head`, is no failure."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes again when it exits: let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether `error` is, or was raised on account of, a reader that has gone."""
+    while error is not None and not isinstance(error, BrokenPipeError):
+        error = error.__context__
+    return error is not None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether the machine or the accelerator has too little memory; torch stays unimported."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"MemoryError", "OutOfMemoryError"}) or "CPUAllocator" in str(error)
 
 
 def _guarded() -> int:
     try:
         answer = app(sys.argv[1:] or ["--help"], prog_name="co2phys", standalone_mode=False)
     except SystemExit as leaving:
+        if _is_broken_pipe(leaving):  # Click and Rich turn it into this
+            return 0
         return leaving.code if isinstance(leaving.code, int) else 1
     except Co2physError as error:
         return _explain(error, str(error), error.exit_code)
@@ -85,9 +110,10 @@ def _guarded() -> int:
     except Terminated as error:
         return _explain(error, "terminated", 143)
     except BrokenPipeError:
-        sys.stderr.close()
         return 0
     except Exception as error:
+        if _is_out_of_memory(error):
+            return _explain(error, "out of memory; lower --batch-size", 1)
         if hasattr(error, "format_message"):  # a wrong option; Typer's class is not public
             return _explain(error, f"{error.format_message()}; {_where_help_is(error)}", 2)
         text = f"{type(error).__name__}: {error}".replace("\n", " ")

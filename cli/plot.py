@@ -27,11 +27,13 @@ def command(
     ] = False,
 ) -> None:
     """Draw a map of one time of a file."""
-    from co2net_phys.data.atomic import atomic_write_bytes
-    from co2net_phys.maps import picture_bytes, picture_of
+    from co2net_phys.data.atomic import atomic_write_bytes, refuse_replacing_input
+    from co2net_phys.figures import picture_bytes
+    from co2net_phys.maps import picture_of
 
     if output.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise UsageError(f"--output {output}: end it in .png, .pdf or .svg")
+    refuse_replacing_input(output, file, truth)
     if output.is_dir():
         raise DataError(f"{output}: is a folder; name a file")
     figure = picture_of(file, variable, time=time, level=level, truth=truth)

@@ -18,7 +18,7 @@ def command(
         Literal["train", "validation", "test", "all"], typer.Option(help="Block of time.")
     ] = "test",
     batch_size: Annotated[int, typer.Option(min=1, help="Windows at a time.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[
         Literal["bf16", "fp32"], typer.Option(help="Arithmetic of the network.")
     ] = "fp32",
@@ -31,16 +31,18 @@ def command(
     """Map CO2 with a trained network, from the stations it was trained with."""
     from co2net_phys.checkpoint import WEIGHTS, find_checkpoint, load_model
     from co2net_phys.cost import count_parameters, forward_flops, product_speed
+    from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.store import open_store
     from co2net_phys.data.writer import is_zarr_path
     from co2net_phys.devices import choose_device
     from co2net_phys.reconstruct import reconstruct, reconstruction_attributes, windows_of
 
     is_zarr_path(output)
+    refuse_replacing_input(output, data)
     place = find_checkpoint(checkpoint)
     chosen = choose_device(device)
     model, metadata = load_model(place)
-    windows = windows_of(model, metadata, open_store(data), split)
+    windows = windows_of(model, metadata, open_store(data, need_target=False), split)
     if dry_run:
         has_background = model.background is not None
         work = forward_flops(model.config, background=has_background) * len(windows)

@@ -82,7 +82,7 @@ def command(
     stations: Annotated[
         str | None, typer.Option(help="CSV of stations to observe at, built-in, or none.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Weather, noise and outages.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Weather, fires, noise, outages.")] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
@@ -91,25 +91,32 @@ def command(
 ) -> None:
     """Carry CO2 with the wind: an invented Earth (--preset twin) or your own --winds and --initial.
 
-    The output is a CF-1.11 file that `co2phys train` reads like the CarbonTracker product.
+    The output is a CF-1.11 file. That of the twin is a training store for `co2phys train`.
     """
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
-    for_winds = {
+    for_files = {
         "--level": level,
         "--u-name": u_name,
         "--v-name": v_name,
-        "--steady": steady,
+        "--steady": steady or None,
         "--select": select,
-        "--initial": initial,
+    }
+    for_fields = {
         "--initial-var": initial_var,
         "--initial-units": initial_units,
         "--initial-time": initial_time,
         "--initial-level": initial_level,
         "--initial-select": initial_select,
     }
-    for_twin = {"--spin-up": spin_up, "--components": components}
-    _refuse(for_winds if preset else for_twin, "--preset twin" if preset else "--winds")
+    if preset is not None:
+        _refuse(for_files | for_fields | {"--initial": initial}, "--preset twin")
+    else:
+        _refuse({"--spin-up": spin_up, "--components": components or None}, "--winds")
+    if winds in ANALYTIC_WINDS:
+        _refuse(for_files, f"--winds {winds}")
+    if initial in (None, "uniform", "zonal", "hills"):
+        _refuse(for_fields, f"--initial {initial or 'zonal'}")
     from co2net_phys.simulation.config import simulation_config
 
     config = simulation_config(
@@ -158,7 +165,7 @@ def command(
 def _refuse(options: dict[str, Any], other: str) -> None:
     """Options that would be ignored are a mistake."""
     for name, value in options.items():
-        if value:
+        if value is not None:
             raise UsageError(f"{name} has no effect with {other}; leave it out")
 
 
@@ -232,6 +239,8 @@ def _from_files(
             raise UsageError("--start is for winds without time; these begin at their first time")
         clock, cover = Clock(start_of(wind, clock.start)), covered(wind)
     config = _frames(config, *length, cover)
+    begins = clock.start.astype("datetime64[us]").item()  # the configuration records what was done
+    config = config.model_copy(update={"start": begins, "spin_up": 0.0})
     carrier = analytic_wind(winds[0], harmonics) if wind is None else wind
     name, variables, options = initial
     if name in ANALYTIC:
@@ -260,8 +269,8 @@ def _run(
     from co2net_phys.simulation.run import plan, simulate
 
     is_zarr_path(output)  # refuse a wrong suffix before any work
-    planned = plan(world, config, stations)
     if dry_run:
+        planned = plan(world, config, stations)
         text = console.rows(
             {
                 "truncation": f"T{planned.truncation}",

@@ -70,7 +70,7 @@ def command(
     seed: Annotated[
         int, typer.Option(min=0, help="Weights, order of windows, choice of stations.")
     ] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[
         Literal["bf16", "fp32"], typer.Option(help="Arithmetic of the network.")
     ] = "bf16",
@@ -92,6 +92,7 @@ def command(
     from co2net_phys.data.store import open_store
     from co2net_phys.preparation import prepare
 
+    default_batch = SMALL_BATCH if size == "XS" else 32
     experts_options = {} if experts == "both" else {"connection": "none"}
     options: dict[str, Any] = {
         "size": size,
@@ -109,7 +110,7 @@ def command(
         "background": background,
         "epochs": epochs,
         "windows_per_epoch": windows_per_epoch,
-        "batch_size": batch_size or (SMALL_BATCH if size == "XS" else 32),
+        "batch_size": default_batch if batch_size is None else batch_size,
         "learning_rate": learning_rate,
         "weight_decay": weight_decay,
         "wind_weight": 0.0 if experts == "spatial" else wind_weight,
@@ -122,7 +123,7 @@ def command(
     }
     config = validated_config(console.with_settings(options, settings or []))
     continued = _check_output(output, resume, overwrite, dry_run)
-    prepared = prepare(config, open_store(data))
+    prepared = prepare(config, open_store(data), fit=not dry_run)
     if dry_run:
         _report_plan(prepared, config, as_json)
     else:

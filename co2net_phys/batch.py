@@ -102,6 +102,20 @@ class Batch:
         """Return a copy with these fields (B, n, H, W) added or replaced."""
         return replace(self, fields={**self.fields, **fields})
 
+    def windows(self, chosen: Tensor) -> Batch:
+        """Return the batch of the chosen windows; `chosen` is a boolean (B,)."""
+        coordinates = self.coordinates
+        return Batch(
+            fields={name: field[chosen] for name, field in self.fields.items()},
+            observations=replace(self.observations, value=self.observations.value[chosen]),
+            coordinates=replace(
+                coordinates,
+                elapsed=coordinates.elapsed[chosen],
+                day_phase=coordinates.day_phase[chosen],
+                year_phase=coordinates.year_phase[chosen],
+            ),
+        )
+
     def to(self, device: torch.device | str) -> Batch:
         """Return the batch with every tensor on `device`."""
         coordinates = self.coordinates

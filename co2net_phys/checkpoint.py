@@ -24,6 +24,7 @@ from torch import Tensor
 from co2net_phys.baselines import build_baseline
 from co2net_phys.data.atomic import explained_writing_errors
 from co2net_phys.errors import Co2physError, DataError
+from co2net_phys.json_text import json_text
 from co2net_phys.model import CO2Net, CO2NetConfig
 
 LOG = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def save_checkpoint(
 ) -> None:
     """Write `model` and JSON `metadata` to `folder`; `training` holds what a resume needs.
 
+    Numbers that are not finite become null, as JSON knows no others.
+
     Raises
     ------
     DataError
@@ -68,7 +71,7 @@ def save_checkpoint(
                     _save_tensors(plain, temporary / name)
                     checksums[name] = _checksum(temporary / name)
             content = {**metadata, **_description(model), "sha256": checksums}
-            (temporary / METADATA).write_text(json.dumps(content, indent=1))
+            (temporary / METADATA).write_text(json_text(content))
             _flush(temporary)
             _replace(temporary, folder)
         finally:
@@ -164,7 +167,7 @@ def _first_readable(folder: Path, read: Callable[[Path], Loaded]) -> Loaded:
         try:
             loaded = read(place)
         except UNREADABLE as error:
-            problems.append(str(error).splitlines()[0])
+            problems.append((str(error).strip().splitlines() or [type(error).__name__])[0])
             continue
         if problems:
             LOG.warning("%s: unreadable (%s); using the one before it", folder, problems[0])

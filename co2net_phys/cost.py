@@ -106,6 +106,7 @@ def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
     steps = math.ceil(windows / config.batch_size) * config.epochs
     flops = 3 * forward_flops(options, background=has_background) * config.batch_size * steps
     activations = activation_memory(options, config.batch_size, background=has_background)
+    activations *= 2 if config.precision == "fp32" else 1
     return {
         "size": config.size,
         "parameters": parameters,

@@ -18,6 +18,8 @@ from co2net_phys.baselines import BASELINES
 from co2net_phys.checkpoint import load_model
 from co2net_phys.config import TrainingConfig
 from co2net_phys.data.atomic import atomic_write_text
+from co2net_phys.data.opening import open_dataset
+from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import split_frames
 from co2net_phys.data.stations import load_stations
 from co2net_phys.data.store import TrainingStore, open_store
@@ -26,7 +28,7 @@ from co2net_phys.demo_report import write_demo_report
 from co2net_phys.evaluate import scores
 from co2net_phys.json_text import json_text
 from co2net_phys.preparation import prepare
-from co2net_phys.provenance import provenance_attributes
+from co2net_phys.provenance import git_commit, package_version, provenance_attributes
 from co2net_phys.reconstruct import (
     predictions,
     reconstruct,
@@ -50,6 +52,9 @@ RIVALS = (
 
 NETWORK = "co2net-xs"
 
+EDITED = "-dirty"
+"""End of the commit's name where the checkout was changed since."""
+
 
 class Bar(Protocol):
     """A progress indicator."""
@@ -67,8 +72,8 @@ ShowProgress = Callable[[str, int], AbstractContextManager[Bar]]
 class DemoConfig:
     """Size of the experiment; the defaults take about five minutes on two cores."""
 
-    days: int = 150
-    epochs: int = 14
+    days: int = 120
+    epochs: int = 12
     windows_per_epoch: int = 192
     seed: int = 1
 
@@ -108,7 +113,7 @@ def run_demo(
     attributes = reconstruction_attributes(metadata, command, [folder / "twin.zarr"], "test")
     reconstruct(model, windows, folder / "rec.nc", attributes=attributes, overwrite=True)
     train_frames = split_frames(store, metadata["split"], "train")
-    fields = {NETWORK: _fields(model, windows)}
+    fields = {NETWORK: open_dataset(folder / "rec.nc")[CO2].values}
     for name in RIVALS:
         say(f"fit {name}")
         rival = BASELINES[name].fit(store, train_frames, windows.stations, window=windows.length)
@@ -134,7 +139,8 @@ def _twin(
     wanted = simulation.model_dump(mode="json")
     if path.exists():
         store = open_store(path)
-        if json.loads(store.dataset.attrs.get("co2phys_configuration", "{}")) == wanted:
+        made = store.dataset.attrs
+        if _same_code(made) and json.loads(made.get("co2phys_configuration", "{}")) == wanted:
             say(f"use {path} again")
             return store
     attributes = provenance_attributes(
@@ -154,6 +160,13 @@ def _twin(
             attributes=attributes, stations=load_stations(), overwrite=True, progress=bar.update,
         )  # fmt: skip
     return open_store(path)
+
+
+def _same_code(attributes: Mapping[str, Any]) -> bool:
+    """Whether a twin was made by this very version; an edited checkout is never the same."""
+    commit = git_commit()
+    made_by = (attributes.get("co2phys_git_commit"), attributes.get("product_version"))
+    return made_by == (commit, package_version()) and not commit.endswith(EDITED)
 
 
 def _train(

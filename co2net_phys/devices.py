@@ -16,16 +16,15 @@ def choose_device(name: str) -> torch.device:
     Raises
     ------
     UsageError
-        The device does not exist on this machine.
+        The device does not exist on this machine, or lacks the float64 that first guesses need
+        (Apple's MPS).
     """
     if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(0, device=device, dtype=torch.float64)
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise UsageError(f"--device {name}: not available here; use auto or cpu") from error
     return device
 

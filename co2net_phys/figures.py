@@ -214,16 +214,17 @@ def loss_curve_figure(
     return figure
 
 
-def figure_to_png_bytes(figure: Figure, dpi: int = 150) -> bytes:
-    """PNG image of a figure; the same figure always gives the same bytes."""
+def picture_bytes(figure: Figure, kind: str = "png", dpi: int = 150) -> bytes:
+    """Render a figure as "png", "pdf" or "svg"; the same figure gives the same PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
+    metadata = {"Software": None} if kind == "png" else None
+    figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
 def figure_to_data_uri(figure: Figure, dpi: int = 150) -> str:
     """PNG image of a figure as a data URI, for HTML without further files."""
-    return "data:image/png;base64," + base64.b64encode(figure_to_png_bytes(figure, dpi)).decode()
+    return "data:image/png;base64," + base64.b64encode(picture_bytes(figure, dpi=dpi)).decode()
 
 
 def _checked(field: ArrayLike, latitude: ArrayLike, longitude: ArrayLike) -> Floats:

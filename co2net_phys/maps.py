@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from co2net_phys.data.fields import LatLonField, read_field
 from co2net_phys.data.interpolation import BilinearInterpolator
+from co2net_phys.errors import DataError
 from co2net_phys.figures import map_figure, three_maps_figure
 
 
@@ -27,7 +27,7 @@ def picture_of(
     Raises
     ------
     DataError
-        A file, variable, level or time is missing, or the grid is not a global one.
+        A file, variable, level or time is missing, the grid is not global, or the units differ.
     """
     field = read_field(path, variable, time=time, level=level)
     values, moment = _last(field)
@@ -35,25 +35,25 @@ def picture_of(
     name = str(field.data.attrs.get("long_name", variable))
     if truth is None:
         return map_figure(values, field.latitude, field.longitude, name, units, time=moment)
-    other = read_field(truth, variable, time=moment or time, level=level)
-    expected, _ = _last(other)
-    if (other.latitude.shape, other.longitude.shape) != (
-        field.latitude.shape,
-        field.longitude.shape,
-    ):
-        expected = BilinearInterpolator(
-            other.latitude, other.longitude, field.latitude, field.longitude
-        )(expected)
+    expected = _on_grid_of(field, read_field(truth, variable, time=moment or time, level=level))
     return three_maps_figure(
         expected, values, field.latitude, field.longitude, name, units, time=moment
     )
 
 
-def picture_bytes(figure: Figure, kind: str) -> bytes:
-    """Render a figure as "png", "pdf" or "svg"."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=kind, dpi=150)
-    return buffer.getvalue()
+def _on_grid_of(field: LatLonField, other: LatLonField) -> NDArray[np.float64]:
+    """Values (H, W) of `other` on the grid of `field`, which must have the same units."""
+    if other.units != field.units:
+        where = f"{other.where} has units '{other.units}', {field.source} has '{field.units}'"
+        raise DataError(f"{where}; convert one of them")
+    values, _ = _last(other)
+    axes = ((other.latitude, field.latitude), (other.longitude, field.longitude))
+    if all(one.shape == two.shape and np.allclose(one, two, atol=1e-3) for one, two in axes):
+        return values
+    interpolate = BilinearInterpolator(
+        other.latitude, other.longitude, field.latitude, field.longitude
+    )
+    return interpolate(values)
 
 
 def _last(field: LatLonField) -> tuple[NDArray[np.float64], str]:

@@ -19,7 +19,7 @@ from co2net_phys.data.statistics import field_statistics
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows, window_ends
 from co2net_phys.errors import DataError, UsageError
-from co2net_phys.model import CO2Net, CO2NetConfig
+from co2net_phys.model import WIND, CO2Net, CO2NetConfig
 
 DEFAULT_FRAMES = 8
 """24 h of 3-hourly frames (CarbonTracker set-up of the paper)."""
@@ -45,11 +45,16 @@ class Prepared:
             "split": {name: list(block) for name, block in self.split.items()},
             "training_stations": [station.code for station in self.training_stations],
             "held_out_stations": [station.code for station in self.held_out_stations],
+            "latitude": self.train.store.latitude.tolist(),
+            "longitude": self.train.store.longitude.tolist(),
         }
 
 
-def prepare(config: TrainingConfig, store: TrainingStore) -> Prepared:
+def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -> Prepared:
     """Split, fit the background on the training block, and build the network from `seed`.
+
+    Without `fit` a station mean stands in for the background: the network has the same shape, and
+    a plan costs nothing.
 
     Raises
     ------
@@ -58,11 +63,13 @@ def prepare(config: TrainingConfig, store: TrainingStore) -> Prepared:
     UsageError
         The model's options contradict the store.
     """
-    frames = int(config.model.get("frames", DEFAULT_FRAMES))
+    frames = _window_length(config)
     split = config.split or block_split(store, frames)
     training, held_out = chosen_stations(store, config.training_stations, config.seed)
     indices = store.station_indices([station.code for station in training])
     train_frames = split_frames(store, split, "train")
+    if not fit and config.background != "none":
+        config = config.model_copy(update={"background": "station-mean"})
     model = _build(config, store, train_frames, indices)
     blocks = {
         name: Windows(
@@ -70,10 +77,19 @@ def prepare(config: TrainingConfig, store: TrainingStore) -> Prepared:
         )
         for name in ("train", "validation")
     }
-    cross_fitted = cross_fit(config.background, store, train_frames, indices, frames)
+    cross_fitted = (
+        cross_fit(config.background, store, train_frames, indices, frames) if fit else None
+    )
     return Prepared(
         model, blocks["train"], blocks["validation"], split, training, held_out, cross_fitted
     )
+
+
+def _window_length(config: TrainingConfig) -> int:
+    frames = config.model.get("frames", DEFAULT_FRAMES)
+    if not isinstance(frames, int) or frames < 2 or frames % 2:
+        raise UsageError(f"model.frames: {frames!r} is not an even number of at least 2")
+    return frames
 
 
 def chosen_stations(
@@ -81,7 +97,7 @@ def chosen_stations(
 ) -> tuple[tuple[Station, ...], tuple[Station, ...]]:
     """Training and held-out stations of a store, drawn by `seed`.
 
-    Of a network smaller than the usual 96, three quarters train.
+    A network of `count` stations or fewer trains with three quarters of them.
 
     Raises
     ------
@@ -132,23 +148,36 @@ def _build(
     frames: NDArray[np.int64],
     stations: NDArray[np.int64],
 ) -> CO2Net:
-    options: Mapping[str, Any] = {
-        "frames": DEFAULT_FRAMES,
-        "auxiliaries": store.auxiliaries,
-        **config.model,
+    given = {
         "size": config.size,
         "grid": store.shape,
         "frame_spacing_s": store.time_step,
         "statistics": field_statistics(store, frames),
     }
+    fixed = sorted(set(given) & set(config.model))
+    if fixed:
+        raise UsageError(f"model.{fixed[0]} follows from the data and --size; leave it out")
+    options: dict[str, Any] = {
+        "frames": DEFAULT_FRAMES,
+        "auxiliaries": store.auxiliaries,
+        **config.model,
+        **given,
+    }
     if config.wind_weight == 0:
-        options = {**options, "wind_probe": False}
-    missing = {"uas", "vas"} - set(store.auxiliaries)
-    if missing and options.get("wind_probe", True):
-        raise UsageError(
-            f"{store.source}: no {sorted(missing)[0]!r} to recover; add the wind to the store or "
-            "set --wind-weight 0"
-        )
+        options["wind_probe"] = False
+    _require_wind(store, options)
     background = fit_background(config.background, store, frames, stations, options["frames"])
     torch.manual_seed(config.seed)
     return CO2Net(CO2NetConfig(**options), background)
+
+
+def _require_wind(store: TrainingStore, options: Mapping[str, Any]) -> None:
+    """Refuse options that read a wind the store does not have."""
+    missing = [name for name in WIND if name not in store.auxiliaries]
+    probed = options.get("wind_probe", True)
+    embedded = options.get("embedding", "wind") == "wind" and not options.get("withhold_wind")
+    if missing and (probed or embedded):
+        raise UsageError(
+            f"{store.source}: no {missing[0]!r}; add the wind to the store, or train without it: "
+            "--wind-weight 0 --embedding climode"
+        )

@@ -31,6 +31,10 @@ Method = Callable[[Batch], Batch]
 """Anything that maps a batch to a batch with the field `CO2` (B, 1, H, W)."""
 
 
+SPACING_TOLERANCE = 1e-3
+"""Relative difference between time steps that rounding may leave."""
+
+
 @torch.no_grad()
 def predictions(
     method: Method,
@@ -112,13 +116,15 @@ def windows_of(
     Raises
     ------
     DataError
-        The store has another grid, lacks a variable or station, or no frame in the block.
+        The store has another grid or time step, lacks a variable or station, or has no
+        frame in the block.
     """
     if store.shape != model.config.grid:
         raise DataError(
             f"{store.source}: grid {store.shape}, the model was trained on {model.config.grid}; "
             "regrid the store or train on this grid"
         )
+    _require_same_axes(model, metadata, store)
     missing = [name for name in model.config.auxiliaries if name not in store.auxiliaries]
     if missing:
         raise DataError(f"{store.source}: no variable {missing[0]!r}, which the model reads")
@@ -131,6 +137,22 @@ def windows_of(
         length,
         with_target=False,
     )
+
+
+def _require_same_axes(model: CO2Net, metadata: Mapping[str, Any], store: TrainingStore) -> None:
+    spacing = model.config.frame_spacing_s
+    if abs(store.time_step - spacing) > SPACING_TOLERANCE * spacing:
+        raise DataError(
+            f"{store.source}: time step {store.time_step:g} s, the model was trained on "
+            f"{spacing:g} s; resample the store or train on this time step"
+        )
+    for axis, found in (("latitude", store.latitude), ("longitude", store.longitude)):
+        known = metadata.get(axis)
+        if known is not None and not np.allclose(found, known, atol=1e-3):
+            raise DataError(
+                f"{store.source}: {axis} goes from {found[0]:g} to {found[-1]:g}, the model was "
+                f"trained on {known[0]:g} to {known[-1]:g}; regrid the store or train on this grid"
+            )
 
 
 def reconstruction_attributes(

@@ -11,6 +11,7 @@ from typing import Any
 
 from co2net_phys.checkpoint import previous
 from co2net_phys.data.atomic import explained_writing_errors
+from co2net_phys.json_text import plain
 
 LOG = "log.jsonl"
 
@@ -25,10 +26,10 @@ def clear_run(folder: Path) -> None:
 
 
 def append_log(folder: Path, row: Mapping[str, Any]) -> None:
-    """Add the row of one epoch and see it to the disk."""
+    """Add the row of one epoch, what is not finite as null, and see it to the disk."""
     path = folder / LOG
     with explained_writing_errors(path), path.open("a") as log:
-        log.write(json.dumps(row) + "\n")
+        log.write(json.dumps(plain(row), allow_nan=False) + "\n")
         log.flush()
         os.fsync(log.fileno())
 

@@ -7,6 +7,7 @@ same bits as running through.
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +33,8 @@ from co2net_phys.data.atomic import explained_writing_errors
 from co2net_phys.data.schema import BACKGROUND, CO2
 from co2net_phys.data.windows import Windows, shuffled
 from co2net_phys.devices import autocast, choose_device
-from co2net_phys.errors import NumericalError, UsageError
+from co2net_phys.errors import DataError, NumericalError, UsageError
+from co2net_phys.json_text import json_text
 from co2net_phys.preparation import Prepared
 from co2net_phys.provenance import provenance_attributes
 from co2net_phys.run_folder import append_log, clear_run, truncate_log
@@ -132,8 +134,8 @@ class Trainer:
             torch.manual_seed(self.config.seed)
         while self.progress.epoch < self.config.epochs:
             started = time.perf_counter()
-            for batch in self._remaining_batches():
-                self._step(batch)
+            for batch, ends in self._remaining_batches():
+                self._step(batch, ends)
                 if self.callbacks.should_stop():
                     self._save("last", resumable=True)
                     raise Interrupted
@@ -158,36 +160,50 @@ class Trainer:
                     f"{self.output}: the run was started with {name} = {before.get(name)!r}, not "
                     f"{now[name]!r}; give the same options, or another --output"
                 )
+        self._require_same_data(metadata)
         self.model.load_state_dict(weights)
         restore_optimiser(self.optimiser, tensors)
         torch.set_rng_state(tensors["random"].to(torch.uint8))
-        self.progress = Progress(**metadata["progress"])
+        saved = metadata["progress"]
+        best = math.inf if saved["best"] is None else saved["best"]  # JSON has no infinity
+        self.progress = Progress(**{**saved, "best": best})
         truncate_log(self.output, self.progress.epoch)
+
+    def _require_same_data(self, metadata: Mapping[str, Any]) -> None:
+        now = json.loads(
+            json_text(self.metadata | {"model": self.model.config.model_dump(mode="json")})
+        )
+        for name in ("split", "training_stations", "held_out_stations", "model"):
+            if metadata[name] != now[name]:
+                raise UsageError(
+                    f"{self.output}: the run was started with other data ({name} differs); give "
+                    "the same --data, or another --output"
+                )
 
     def _is_fresh(self) -> bool:
         return self.progress.epoch == 0 and self.progress.batch == 0
 
-    def _remaining_batches(self) -> Iterator[Batch]:
+    def _remaining_batches(self) -> Iterator[tuple[Batch, NDArray[np.int64]]]:
+        """Batches still to come in this epoch, each with the last frames of its windows."""
         windows, size = self.prepared.train, self.config.batch_size
         order = shuffled(len(windows), self.config.seed, self.progress.epoch)
         order = order[: self.config.windows_per_epoch]
         for first in range(self.progress.batch * size, len(order), size):
             positions = order[first : first + size]
-            yield self._with_first_guess(windows.batch(positions).to(self.device), positions)
+            yield windows.batch(positions).to(self.device), windows.ends[positions]
 
-    def _with_first_guess(self, batch: Batch, positions: NDArray[np.int64]) -> Batch:
-        """Add the first guess of a method that was not fitted to these very windows."""
+    def _with_first_guess(self, seen: Batch, ends: NDArray[np.int64]) -> Batch:
+        """Add the first guess of a method not fitted to these very windows, from what is seen."""
         if self.cross_fitted is None:
-            return batch
-        ends = self.prepared.train.ends[positions]
-        return batch.with_fields(**{BACKGROUND: self.cross_fitted.first_guess(batch, ends)})
+            return seen
+        return seen.with_fields(**{BACKGROUND: self.cross_fitted.first_guess(seen, ends)})
 
-    def _step(self, batch: Batch) -> None:
+    def _step(self, batch: Batch, ends: NDArray[np.int64]) -> None:
         self.model.train()
         rate = self._learning_rate()
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        terms = self._losses(batch)
+        terms = self._losses(batch, ends)
         total = terms["supervised"] + self.config.wind_weight * terms.get("wind", torch.zeros(()))
         if not bool(torch.isfinite(total)):
             raise NumericalError(
@@ -209,10 +225,11 @@ class Trainer:
         done = progress.epoch * self.batches_per_epoch + progress.batch
         self.callbacks.on_step(done, self.steps, {**values, "learning_rate": rate})
 
-    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+    def _losses(self, batch: Batch, ends: NDArray[np.int64]) -> dict[str, Tensor]:
         """Loss terms by name, each a dimensionless scalar."""
         config, scale = self.config, self.model.scale
         seen, hidden = self._split_observations(batch)
+        seen = self._with_first_guess(seen, ends)
         with autocast(self.device, config.precision):
             output = self.model(seen)
         prediction = output.fields[CO2].float()
@@ -297,7 +314,10 @@ def validation_rmse(
             for one, other in zip(predicted, truth, strict=True)
         ]
     model.train(was_training)
-    return float(np.mean(errors))
+    known = [error for error in errors if not np.isnan(error)]  # windows with a known truth
+    if not known:
+        raise DataError(f"{windows.store.source}: {CO2!r} is missing in the validation block")
+    return float(np.mean(known))
 
 
 def start(

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2
+from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, VARIABLES
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,8 @@ def small_world():
         fields[CO2] = ("time", *grid), 400 + 4 * wave + 2 * np.sin(phi)
         data = xr.Dataset(fields | {"oro": (grid, wave[0] + phi)})
         data[STATION_CO2] = ("time", "station"), data[CO2].values[:, 2 * site + 1, 3 * site]
+        for name in data.data_vars:
+            data[name].attrs["units"] = VARIABLES.get(name, VARIABLES[CO2]).units
         times = np.datetime64("2010-03-01", "ns") + t.ravel() * np.timedelta64(hours, "h")
         data = data.assign_coords(latitude=north, longitude=east, time=times)
         places = {"latitude": north[2 * site + 1], "longitude": east[3 * site]}

@@ -25,6 +25,7 @@ from co2net_phys.data.windows import Windows
 from co2net_phys.errors import Co2physError, DataError
 from co2net_phys.model import CO2Net, CO2NetConfig
 from co2net_phys.preparation import fit_background
+from co2net_phys.run_folder import append_log, read_log
 
 CONFIG = CO2NetConfig(
     size="XS", frames=2, grid=(18, 24), statistics=dict.fromkeys((CO2, *AUXILIARIES), (3.0, 2.0))
@@ -188,3 +189,31 @@ def test_a_full_disk_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         save_checkpoint(tmp_path / "file" / "last", model(1), {})
+
+
+def strict(text):
+    def refuse(name):
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_metadata_and_log_are_json_for_every_reader(tmp_path):
+    best = {"best": float("inf"), "path": tmp_path}
+    save_checkpoint(tmp_path / "m", model(1), {"progress": best, "rmse": float("nan")})
+    content = strict((tmp_path / "m" / METADATA).read_text())
+    assert (content["progress"]["best"], content["rmse"]) == (None, None)
+    assert load_model(tmp_path / "m")[1]["progress"]["path"] == str(tmp_path)
+    append_log(tmp_path, {"epoch": 1, "loss": float("nan")})
+    append_log(tmp_path, {"epoch": 2, "loss": 0.5})
+    rows = [strict(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert rows == read_log(tmp_path) == [{"epoch": 1, "loss": None}, {"epoch": 2, "loss": 0.5}]
+
+
+def test_an_error_without_words_is_still_one_line(folder, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError
+
+    monkeypatch.setattr(checkpoint, "load_file", fail)
+    with pytest.raises(DataError, match=r"not a readable checkpoint \(RuntimeError\)"):
+        load_model(folder)

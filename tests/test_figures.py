@@ -18,9 +18,9 @@ from co2net_phys.errors import UsageError
 from co2net_phys.figures import (
     CO2_UNITS,
     figure_to_data_uri,
-    figure_to_png_bytes,
     loss_curve_figure,
     map_figure,
+    picture_bytes,
     station_series_figure,
     three_maps_figure,
 )
@@ -32,7 +32,7 @@ FIELD = 400 + 10 * np.sin(np.radians(LATITUDE))[:, None] + np.zeros(LONGITUDE.si
 
 def pixels(figure: Figure, dpi: int = 60) -> np.ndarray:
     """Image (height, width, 3) in 0…1."""
-    return imread(io.BytesIO(figure_to_png_bytes(figure, dpi)), format="png")[..., :3]
+    return imread(io.BytesIO(picture_bytes(figure, dpi=dpi)), format="png")[..., :3]
 
 
 def colours_at(figure: Figure, *places: tuple[float, float]) -> np.ndarray:
@@ -194,7 +194,7 @@ def test_a_field_that_does_not_fit_is_refused() -> None:
 
 def test_images_are_reproducible_and_safe_in_threads() -> None:
     def draw(images: list[bytes]) -> None:
-        images.append(figure_to_png_bytes(map_figure(FIELD, LATITUDE, LONGITUDE, "A"), dpi=50))
+        images.append(picture_bytes(map_figure(FIELD, LATITUDE, LONGITUDE, "A"), dpi=50))
 
     images: list[bytes] = []
     threads = [threading.Thread(target=draw, args=(images,)) for _ in range(2)]

@@ -140,3 +140,21 @@ def test_the_attributes_say_what_was_seen(trained):
     attributes = reconstruction_attributes(metadata, ["co2phys"], [], "test")
     assert attributes["held_out_stations"].split() == metadata["held_out_stations"]
     assert attributes["training_stations"].split() == metadata["training_stations"]
+
+
+@pytest.mark.parametrize(("axis", "shift"), [("latitude", 1.0), ("longitude", 7.5)])
+def test_a_store_on_shifted_axes_does_not_fit(trained, small_world, axis, shift):
+    model, metadata = trained
+    data = small_world()
+    known = {name: data[name].values.tolist() for name in ("latitude", "longitude")}
+    assert len(windows_of(model, metadata | known, TrainingStore(data, "o.nc"), "test")) > 1
+    moved = TrainingStore(data.assign_coords({axis: data[axis] + shift}), "other.nc")
+    with pytest.raises(DataError, match=rf"other\.nc: {axis} goes from .*regrid"):
+        windows_of(model, metadata | known, moved, "test")
+
+
+def test_a_store_of_another_time_step_does_not_fit(trained, small_world):
+    model, metadata = trained
+    daily = TrainingStore(small_world(hours=1), "hourly.nc")
+    with pytest.raises(DataError, match=r"hourly\.nc: time step 3600 s.*10800 s"):
+        windows_of(model, metadata, daily, "train")

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from safetensors.torch import load_file
 
+from co2net_phys.baselines import BASELINES
+from co2net_phys.baselines.cross_fitting import FOLDS, blocks_left_out
 from co2net_phys.checkpoint import TRAINING, WEIGHTS, load_model
 from co2net_phys.config import TrainingConfig, validated_config
-from co2net_phys.data.schema import CO2
+from co2net_phys.data.schema import BACKGROUND, CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError, NumericalError, UsageError
@@ -190,8 +193,57 @@ def test_hidden_stations_are_scored_and_not_seen(store, tmp_path):
     assert torch.equal(kept, kept[:, :1].expand_as(kept)), "hidden in every frame of a window"
     blank = replace(batch, fields={k: v for k, v in batch.fields.items() if k != CO2})
     torch.manual_seed(0)
-    terms = run._losses(blank)
+    terms = run._losses(blank, run.prepared.train.ends[:40])
     assert float(terms["supervised"].detach()) > 0, "the gridded field is not needed"
+
+
+def test_hidden_stations_do_not_reach_the_first_guess(store, tmp_path):
+    run = trainer(store, tmp_path, target="stations", background="station-mean", epochs=1)
+    given = []
+
+    def note(module, inputs):
+        if module.training:
+            given.append(inputs[0])
+
+    run.model.register_forward_pre_hook(note)
+    run.run()
+    for batch in given:
+        mean = batch.observations.value[:, -1].nanmean(dim=1)  # of the stations not hidden
+        guess = batch.fields[BACKGROUND]
+        torch.testing.assert_close(guess[:, 0, 0, 0], mean.to(guess.dtype), rtol=1e-5, atol=0)
+    assert len(given) == 2, "one an optimiser step"
+
+
+def test_a_first_guess_has_not_seen_its_own_block(store):
+    config = TrainingConfig(**(TINY | {"background": "climatology"}))
+    prepared = prepare(config, store)
+    windows, methods = prepared.train, prepared.cross_fitted
+    ends = windows.ends[[0, len(windows) // 2, len(windows) - 1]]
+    batch = windows.batch([0, len(windows) // 2, len(windows) - 1])
+    mixed = methods.first_guess(batch, ends)
+    folds = blocks_left_out(store, np.union1d(windows.ends, windows.ends - 1), FOLDS)
+    for row, end in enumerate(ends):
+        (kept,) = [kept for kept, block in folds if block[0] <= end <= block[-1]]
+        assert end not in kept
+        alone = BASELINES["climatology"].fit(store, kept, windows.stations)(batch)
+        torch.testing.assert_close(mixed[row], alone.fields[CO2][row])
+
+
+def test_resuming_on_other_data_is_refused(store, small_world, tmp_path):
+    trainer(store, tmp_path, epochs=1).run()
+    longer = TrainingStore(small_world().isel(time=slice(0, -8)), "other.nc")
+    with pytest.raises(UsageError, match="other data"):
+        trainer(longer, tmp_path, epochs=1, continued=True)
+
+
+def test_missing_truth_is_left_out_of_the_validation(small_world, store, tmp_path):
+    world = small_world()
+    run = trainer(store, tmp_path)
+    gap = np.zeros(len(store), dtype=bool)
+    gap[run.prepared.validation.ends[0]] = True
+    holed = world.assign(co2s=world["co2s"].where(~xr.DataArray(gap, dims="time")))
+    prepared = prepare(TrainingConfig(**TINY), TrainingStore(holed, "holed.nc"))
+    assert np.isfinite(validation_rmse(run.model, prepared.validation, run.device, run.config))
 
 
 def test_stations_alone_can_be_learnt_from(store, tmp_path):

@@ -8,7 +8,7 @@ cured by leaving out, for each block of training frames, that block and a gap on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,15 +17,11 @@ from torch import Tensor, nn
 
 from co2net_phys.batch import Batch
 from co2net_phys.data.schema import CO2
+from co2net_phys.data.splits import GAP_DAYS, GAP_SHARE
 from co2net_phys.data.store import TrainingStore
+from co2net_phys.solvers.constants import SECONDS_PER_DAY
 
 Frames = NDArray[np.int64]
-
-GAP_DAYS = 5.0
-"""Days left out beside a block; the residual autocorrelation is 0.13 by then."""
-
-GAP_SHARE = 0.06
-"""Largest share of the training record that one gap may take."""
 
 FOLDS = 5
 """Blocks the training record is cut into."""
@@ -36,11 +32,11 @@ def blocks_left_out(
 ) -> list[tuple[Frames, Frames]]:
     """(frames to fit to, frames left out) for each of `count` blocks of consecutive frames.
 
-    Frames within a gap of the block belong to neither.
+    Frames within a gap of the block, as between the blocks of a split, belong to neither.
     """
     seconds = store.seconds
     span = seconds[frames[-1]] - seconds[frames[0]]
-    gap = min(GAP_DAYS * 86400, GAP_SHARE * span)
+    gap = min(GAP_DAYS * SECONDS_PER_DAY, GAP_SHARE * span)
     folds = []
     for block in np.array_split(frames, count):
         first, last = seconds[block[0]] - gap, seconds[block[-1]] + gap
@@ -67,11 +63,11 @@ class CrossFitted:
     @torch.no_grad()
     def first_guess(self, batch: Batch, frames: Frames) -> Tensor:
         """CO2 (B, 1, H, W) in µmol mol-1 of windows that end at training `frames` (B,)."""
-        owner = np.searchsorted(self.ends, frames)
-        guess = None
-        for index in np.unique(owner):
-            field = self.methods[int(index)](batch).fields[CO2]
-            chosen = torch.from_numpy(owner == index).to(field.device)[:, None, None, None]
-            guess = field if guess is None else torch.where(chosen, field, guess)
-        assert guess is not None
+        bare = replace(batch, fields={})  # a first guess reads no fields
+        owner = torch.from_numpy(np.searchsorted(self.ends, frames))
+        guess = torch.empty(len(batch), 1, *batch.coordinates.shape)
+        guess = guess.to(batch.observations.value.device)
+        for index in owner.unique():
+            chosen = (owner == index).to(guess.device)
+            guess[chosen] = self.methods[int(index)](bare.windows(chosen)).fields[CO2]
         return guess

@@ -19,14 +19,13 @@ from co2net_phys.baselines.base import (
 from co2net_phys.baselines.climatology import Climatology, phases, target_fields
 from co2net_phys.baselines.moments import Moments, choose_penalty
 from co2net_phys.batch import Coordinates, Observations
+from co2net_phys.data.splits import GAP_DAYS
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
+from co2net_phys.solvers.constants import SECONDS_PER_DAY
 
 HELD_OUT = 0.2
 """Last fraction of the training frames that the penalty is chosen on."""
-
-GAP_DAYS = 5.0
-"""Days left out before them, after which residuals are nearly independent (twin: 0.13)."""
 
 LARGEST_GAP = 0.1
 """Fraction of the training frames that the gap may take at most."""
@@ -185,5 +184,5 @@ def _split(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Early frames to fit and late ones to judge, with a gap between them."""
     late = max(1, int(HELD_OUT * len(frames)))
-    gap = min(int(GAP_DAYS * 86400.0 / store.time_step), int(LARGEST_GAP * len(frames)))
+    gap = min(int(GAP_DAYS * SECONDS_PER_DAY / store.time_step), int(LARGEST_GAP * len(frames)))
     return frames[: len(frames) - late - gap], frames[len(frames) - late :]

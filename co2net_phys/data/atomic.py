@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -75,6 +75,16 @@ def prepare_target(target: Path, *, overwrite: bool, expected_bytes: int = 0) ->
         temporary = target.with_name(f"{target.name}.tmp-{os.getpid()}")
         remove(temporary)  # left by a killed process that had the same number
     return temporary
+
+
+def refuse_replacing_input(output: Path, *inputs: Path | None) -> None:
+    """Raise unless ``output`` is another file than each of ``inputs``.
+
+    Raises:
+        UsageError: it is one of them, perhaps by another name.
+    """
+    if any(path is not None and path.resolve() == output.resolve() for path in inputs):
+        raise UsageError(f"--output {output}: is an input of this command; choose another name")
 
 
 @contextmanager

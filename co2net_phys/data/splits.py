@@ -6,7 +6,9 @@ later; the headline split is therefore a final block after a gap.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -19,7 +21,12 @@ SplitName = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
 
 Split = Mapping[str, tuple[str, str]]
-"""First and last time (ISO 8601, inclusive) of each block, by name."""
+"""First and last time (ISO 8601, inclusive) of each block, by name.
+
+A last time may be cut short: "2018-12-31" includes that whole day, "2018" that whole year.
+"""
+
+_ISO = re.compile(r"\d{4,}(-\d\d(-\d\d(T\d\d(:\d\d(:\d\d)?)?)?)?)?")
 
 GAP_DAYS = 5.0
 """Days left out between blocks, or `GAP_SHARE` of the record where that is shorter."""
@@ -69,20 +76,51 @@ def split_frames(store: TrainingStore, split: Split, name: str) -> NDArray[np.in
     Raises
     ------
     UsageError
-        No block is called `name`.
+        No block is called `name`, or `split` is invalid (see `check_split`).
     DataError
         The store has no frame in the block.
     """
     if name == "all":
         return np.arange(len(store))
+    check_split(split)
     if name not in split:
         raise UsageError(f"no split {name!r}; choose from {', '.join(split)} or all")
     first, last = split[name]
     labels = np.array(time_labels(store))
-    frames = np.flatnonzero((labels >= first) & (labels <= last))
+    frames = np.flatnonzero((labels >= first) & (labels.astype(f"<U{len(last)}") <= last))
     if len(frames) == 0:
         raise DataError(f"{store.source}: no time step between {first} and {last} (split {name!r})")
     return frames
+
+
+def check_split(split: Split) -> None:
+    """Refuse a split whose blocks have other names, end before they start, or overlap.
+
+    Raises
+    ------
+    UsageError
+        naming the block.
+    """
+    for name, (first, last) in split.items():
+        if name not in SPLIT_NAMES:
+            raise UsageError(f"split: no block is called {name!r}; use {', '.join(SPLIT_NAMES)}")
+        for moment in (first, last):
+            if not _ISO.fullmatch(moment):
+                raise UsageError(
+                    f"split: {moment!r} ({name}) is no ISO 8601 time; write 2018-12-31T21:00:00"
+                )
+        if _is_before(last, first):
+            raise UsageError(f"split: block {name!r} ends at {last}, before it starts at {first}")
+    ordered = sorted(split.items(), key=lambda item: item[1][0])
+    for (one, (_, end)), (other, (start, _)) in pairwise(ordered):
+        if not _is_before(end, start):
+            raise UsageError(f"split: blocks {one!r} and {other!r} overlap; end one before {start}")
+
+
+def _is_before(one: str, other: str) -> bool:
+    """Whether the period `one` ends before the period `other` starts."""
+    length = min(len(one), len(other))
+    return one[:length] < other[:length]
 
 
 def time_labels(store: TrainingStore) -> list[str]:

@@ -102,6 +102,19 @@ def split_stations(
     return tuple(by_code[i] for i in chosen), tuple(by_code[i] for i in rest)
 
 
+def checked_code(code: str, where: str) -> str:
+    """Return a station code; ``where`` names its place in errors.
+
+    Raises:
+        DataError: it is empty, or holds blanks, which separate codes in the attributes of outputs.
+    """
+    if not code:
+        raise DataError(f"{where}: the code is empty: give each site a short unique name")
+    if len(code.split()) > 1:
+        raise DataError(f"{where}: the code {code!r} holds a blank: replace it, for example by '_'")
+    return code
+
+
 def _parse(text: str, source: str) -> Iterator[Station]:
     """Yield the stations of a CSV text; `source` names it in errors."""
     numbered = [
@@ -133,8 +146,7 @@ def _parse(text: str, source: str) -> Iterator[Station]:
 def _station(row: dict[str, str | None], where: str) -> Station:
     """Check one CSV row; `where` names file and line in errors."""
     code, name = (row["code"] or "").strip(), (row["name"] or "").strip()
-    if not code:
-        raise DataError(f"{where}: the code is empty: give each site a short unique name")
+    checked_code(code, where)
     latitude, longitude, elevation = (_number(row, column, where) for column in _RANGES)
     if longitude >= 180.0:
         longitude -= 360.0

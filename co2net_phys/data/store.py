@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, validate_store
-from co2net_phys.data.stations import Station
+from co2net_phys.data.stations import Station, checked_code
+from co2net_phys.data.store_units import in_schema_units
 from co2net_phys.errors import DataError
 
 Frames = Sequence[int] | NDArray[np.int64]
@@ -36,10 +37,20 @@ class TrainingStore:
         Names of the auxiliary variables present, in the order of the schema.
     stations
         The stations of the store, in its order.
+
+    With `need_target` false the gridded `CO2`, which only training and scoring read, may be absent.
     """
 
-    def __init__(self, dataset: xr.Dataset, source: str, memory_limit: int = MEMORY_LIMIT_BYTES):
-        self.dataset = validate_store(dataset, source)
+    def __init__(
+        self,
+        dataset: xr.Dataset,
+        source: str,
+        memory_limit: int = MEMORY_LIMIT_BYTES,
+        *,
+        need_target: bool = True,
+    ):
+        valid = validate_store(dataset, source, need_target=need_target)
+        self.dataset = in_schema_units(valid, source)
         self.source = source
         self.latitude = self.dataset["latitude"].values.astype(np.float64)
         self.longitude = self.dataset["longitude"].values.astype(np.float64)
@@ -103,9 +114,11 @@ class TrainingStore:
         return np.array([position[code] for code in codes], dtype=np.int64)
 
 
-def open_store(path: str | Path, memory_limit: int = MEMORY_LIMIT_BYTES) -> TrainingStore:
+def open_store(
+    path: str | Path, memory_limit: int = MEMORY_LIMIT_BYTES, *, need_target: bool = True
+) -> TrainingStore:
     """Open a NetCDF file or Zarr folder as a `TrainingStore`."""
-    return TrainingStore(open_dataset(Path(path)), str(path), memory_limit)
+    return TrainingStore(open_dataset(Path(path)), str(path), memory_limit, need_target=need_target)
 
 
 def _load(array: xr.DataArray, source: str) -> NDArray[np.float32]:
@@ -145,7 +158,18 @@ def _stations(dataset: xr.Dataset, source: str) -> tuple[Station, ...]:
         if name not in dataset.coords:
             raise DataError(f"{source}: {STATION_CO2!r} has no coordinate {name!r}")
     columns: list[Any] = [dataset[name].values for name in (*names, "station_elevation")]
+    codes = [checked_code(_text(code), f"{source}: 'station_code'") for code in columns[0]]
+    repeated = [code for code in codes if codes.count(code) > 1]
+    if repeated:
+        raise DataError(
+            f"{source}: 'station_code' repeats {repeated[0]!r}: give each site a code of its own"
+        )
     return tuple(
-        Station(str(code), str(label), float(latitude), float(longitude), float(elevation))
-        for code, label, latitude, longitude, elevation in zip(*columns, strict=True)
+        Station(code, _text(label), float(latitude), float(longitude), float(elevation))
+        for code, label, latitude, longitude, elevation in zip(codes, *columns[1:], strict=True)
     )
+
+
+def _text(value: Any) -> str:
+    """A code or name of a file, which may be an array of characters padded with blanks."""
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)).strip()

@@ -37,6 +37,9 @@ _NAMED_FRACTIONS = {
     "pptv": 1e-12,
 }
 
+# Common in files, but unknown to the registry (or, for mb, a millibarn).
+_SPELLINGS = {"mb": "mbar", "millibars": "mbar", "Kelvin": "K", "degrees_C": "degC", "C": "degC"}
+
 # No whole CO2 field of the Earth's air lies outside these bounds (µmol mol-1); they are used only
 # together with a wrong power of ten that would bring every value inside them.
 _LOWEST_CREDIBLE = 100.0
@@ -44,13 +47,16 @@ _HIGHEST_CREDIBLE = 2000.0
 _REMEDY = "pass --initial-units (for example ppm) if the attribute is wrong"
 
 
-def mole_fraction_factor(units: str, *, where: str, standard_name: str = "") -> float:
+def mole_fraction_factor(
+    units: str, *, where: str, standard_name: str = "", remedy: str = _REMEDY
+) -> float:
     """Return the factor that turns values in ``units`` into a mole fraction in µmol mol-1.
 
     Args:
         units: the units attribute, for example ``"mol mol-1"``, ``"1e-6"``, ``"ppm"``.
         where: ``"<file>: variable '<name>'"``, the beginning of an error message.
         standard_name: the CF standard name; a mass fraction needs one that says so.
+        remedy: what to do about other units, the end of an error message.
 
     Raises:
         DataError: the units are not those of a mole fraction (or of a declared CO2 mass fraction).
@@ -60,16 +66,16 @@ def mole_fraction_factor(units: str, *, where: str, standard_name: str = "") -> 
     fraction, tokens = _fraction_and_unit_words(text)
     kinds = {_dimension(token) for token in tokens}
     if fraction is None or not kinds <= {"[mass]", "[substance]"} or len(kinds) > 1:
-        raise DataError(f"{where} has units '{units}', which is not a mole fraction; {_REMEDY}")
+        raise DataError(f"{where} has units '{units}', which is not a mole fraction; {remedy}")
     if "[mass]" in kinds and not is_mass_fraction:
         raise DataError(
             f"{where} has units '{units}', a mass fraction, but its standard_name "
-            f"('{standard_name}') is not mass_fraction_of_carbon_dioxide_in_air; {_REMEDY}"
+            f"('{standard_name}') is not mass_fraction_of_carbon_dioxide_in_air; {remedy}"
         )
     if "[substance]" in kinds and is_mass_fraction:
         raise DataError(
             f"{where} has units '{units}' but standard_name '{standard_name}', "
-            f"which contradict each other; {_REMEDY}"
+            f"which contradict each other; {remedy}"
         )
     molar_ratio = MOLAR_MASS_DRY_AIR / MOLAR_MASS_CO2 if is_mass_fraction else 1.0
     return fraction * molar_ratio * MICROMOL_PER_MOL
@@ -131,6 +137,25 @@ def wind_factor(units: str, *, where: str) -> float:
             f"{where} has {shown}, where a wind speed such as 'm s-1' is needed; "
             "correct the units attribute"
         ) from error
+
+
+def unit_conversion(units: str, wanted: str, *, where: str) -> tuple[float, float]:
+    """Return (factor, summand) that turn values in ``units`` into ``wanted``: hPa to Pa, °C to K.
+
+    Raises:
+        DataError: ``units`` is unknown or of another kind.
+    """
+    registry = _registry()
+    try:
+        known = registry.parse_units(_SPELLINGS.get(units, units))
+        points = registry.Quantity(np.array([0.0, 1.0]), known).to(registry.parse_units(wanted))
+        zero, one = (float(value) for value in points.magnitude)
+    except Exception as error:  # pint raises many unrelated types for malformed text
+        raise DataError(
+            f"{where} has units '{units}', which cannot be converted to '{wanted}'; "
+            "convert it, or correct the units attribute"
+        ) from error
+    return one - zero, zero
 
 
 def _is_off_by_a_power_of_thousand(lowest: float, highest: float) -> bool:

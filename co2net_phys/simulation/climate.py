@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from co2net_phys.simulation.geography import Field, Geography
@@ -18,6 +20,7 @@ def declination(year_phase: float) -> float:
     return float(np.radians(23.44) * np.sin(2 * np.pi * (year_phase - 0.2206)))
 
 
+@lru_cache(maxsize=4)  # several sources ask for the same moment; nobody writes into the answer
 def sunlight(geography: Geography, day_phase: float, year_phase: float) -> Field:
     """Cosine of the solar zenith angle, zero at night (nlat, nlon)."""
     hour_angle = 2 * np.pi * (day_phase - 0.5) + np.radians(geography.longitude)
@@ -37,6 +40,7 @@ def summer(geography: Geography, year_phase: float, peak: float) -> Field:
     return np.asarray(hemisphere * np.cos(2 * np.pi * (year_phase - peak)))
 
 
+@lru_cache(maxsize=4)
 def temperature(geography: Geography, day_phase: float, year_phase: float) -> Field:
     """Normal near-surface temperature in K (nlat, nlon)."""
     sine = np.abs(np.sin(np.radians(geography.latitude)))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from co2net_phys.simulation.clock import Clock
 from co2net_phys.simulation.geography import Field, Geography
-from co2net_phys.simulation.mixing import free_troposphere, surface_tendency
+from co2net_phys.simulation.mixing import free_troposphere, layer
 from co2net_phys.simulation.sources import SurfaceSources
 
 NODE_INTERVAL = 3600.0
@@ -76,15 +76,13 @@ class SurfaceForcing:
         """Return F/(n h) + κ φ_free, (K, nlat, nlon), and κ, (nlat, nlon)."""
         seconds = index * NODE_INTERVAL
         air = self.air(seconds)
-        gains = {}
-        rate = np.zeros_like(self.geography.land)
-        for name in self.components:
-            flux = self.sources.flux(name, seconds, air.cloudiness)
-            gains[name], rate = surface_tendency(
-                self.geography, self.clock, seconds, flux, air.wind_speed
-            )
+        moles, rate = layer(self.geography, self.clock, seconds, air.wind_speed)
         if not self.exchange:
             rate = np.zeros_like(rate)
+        gains = {
+            name: self.sources.flux(name, seconds, air.cloudiness) / moles
+            for name in self.components
+        }
         gains[BOUNDARY] = rate * free_troposphere(self.geography.latitude, self.clock, seconds)
         gains[TOTAL] = np.sum(list(gains.values()), axis=0)
         return (

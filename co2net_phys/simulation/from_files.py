@@ -45,7 +45,13 @@ def start_of(winds: WindSeries, fallback: np.datetime64) -> np.datetime64:
     if isinstance(first, np.datetime64):
         return first
     LOG.warning("%s: calendar '%s' is read as Gregorian", winds.source, first.calendar)
-    return np.datetime64(first.isoformat())
+    try:
+        return np.datetime64(first.isoformat())
+    except ValueError as error:
+        raise DataError(
+            f"{winds.source}: the first time, {first}, is not a Gregorian date; "
+            "cut the file so that it starts on another day"
+        ) from error
 
 
 def analytic_wind(name: str, harmonics: SphericalHarmonics) -> Wind:

@@ -58,11 +58,10 @@ def free_troposphere(latitude: Field, clock: Clock, seconds: float) -> Field:
     return np.asarray(well_mixed + gradient + amplitude * (first + second) + south)
 
 
-def surface_tendency(
-    geography: Geography, clock: Clock, seconds: float, flux: Field, wind_speed: Field
+def layer(
+    geography: Geography, clock: Clock, seconds: float, wind_speed: Field
 ) -> tuple[Field, Field]:
-    """Return the source F/(n h) (µmol mol-1 s-1) and the exchange rate κ (s-1)."""
+    """Moles of air n h (mol m-2) in the layer, and the exchange rate κ (s-1)."""
     sunlight = climate.sunlight(geography, clock.day_phase(seconds), clock.year_phase(seconds))
     depth = layer_depth(geography, sunlight, wind_speed)
-    source = flux / (AIR_MOLES_PER_CUBIC_METRE * depth)
-    return source, exchange_rate(geography, sunlight, wind_speed)
+    return AIR_MOLES_PER_CUBIC_METRE * depth, exchange_rate(geography, sunlight, wind_speed)

@@ -96,19 +96,19 @@ def time_step_of(world: World, config: SimulationConfig) -> float:
 
 
 def plan(world: World, config: SimulationConfig, stations: Sequence[Station] = ()) -> Plan:
-    """Work out sizes, and time a few steps, without writing anything."""
+    """Work out sizes, and time a few steps, without writing; leaves `world` used up."""
     step_length = time_step_of(world, config)
     equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
     step = lawson_rk4(equation, step_length)
-    state, moment, spent = world.initial, world.first_second, []
-    for _ in range(TIMED_STEPS):
+    length = (config.frames - 1) * config.output_every - world.first_second
+    steps = round(length / step_length)
+    state, moment, spent = world.initial, world.first_second, [0.0]
+    for _ in range(min(TIMED_STEPS, steps)):
         started = time.perf_counter()
         state = step(state, moment)
         spent.append(time.perf_counter() - started)
         moment += step_length
     seconds = float(np.median(spent))  # the first one fills the caches
-    length = (config.frames - 1) * config.output_every - world.first_second
-    steps = round(length / step_length)
     variables = _output_variables(world, stations)
     return Plan(
         truncation=world.harmonics.truncation,
@@ -164,7 +164,7 @@ def simulate(
                 }
                 record |= world.auxiliary(seconds)
                 if network is not None:
-                    record[STATION_CO2] = network.observe(record[CO2])
+                    record[STATION_CO2] = network.observe(record[world.tracers[0]])
                 writer.append(world.clock.moment(seconds), record)
             progress(number + 1)
             if number + 1 == skipped + config.frames:

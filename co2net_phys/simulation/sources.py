@@ -67,7 +67,7 @@ EMITTERS: tuple[Spot, ...] = (
     (53, -113.5, 280, 1.0),
 )
 
-# Centre, radius (km), share of the year's burning; then the year phase of the season's peak.
+# Centre, radius (km), relative strength; then the year phase of the season's peak.
 FIRE_SEASONS: tuple[tuple[Spot, float], ...] = (
     ((8, 20, 900, 1.0), 0.02),
     ((-11, 24, 900, 1.3), 0.62),

@@ -161,8 +161,8 @@ class SurfaceAnalysis:
         """Normal temperature shifted by the air that the waves brought in half a day (K)."""
         normal = climate.temperature(self.geography, day_phase, year_phase)
         sine = np.sin(np.radians(2 * self.geography.latitude))
-        poleward_gradient = -48 * sine / EARTH_RADIUS_M
-        return normal - poleward_gradient * wave_v * 43200 * (0.5 + 0.5 * self.geography.land)
+        northward_gradient = -48 * sine / EARTH_RADIUS_M
+        return normal - northward_gradient * wave_v * 43200 * (0.5 + 0.5 * self.geography.land)
 
     def _relative_humidity(self, pressure_anomaly: Field) -> Field:
         normal = 0.82 - 0.22 * self.geography.land * (1 - self.geography.vegetation)

@@ -55,6 +55,9 @@ CHUNK = 240
 MONTHS_IN_A_YEAR = 11
 """Months a year needs to count in the real climatology."""
 
+GROWTH_SITE = "MLO"
+"""Site whose record stands for the growth of the real atmosphere."""
+
 YEAR_S = 365.0 * 86400
 REAL_TABLE = "obspack/station_co2_monthly_2000-2012.csv"
 REAL_WINDS = "winds/gfs_10m_6h_1deg_20161120-22.nc"
@@ -89,7 +92,7 @@ def main() -> None:
         parser.error(f"{options.store} is shorter than 30 days")
     record = co2_record(store)
     print("\n".join(site_table(store, record, options.sample_data / REAL_TABLE)), end="\n\n")
-    print("\n".join(global_table(store, record, options.sample_data / REAL_WINDS)))
+    print("\n".join(global_table(store, record, options.sample_data)))
 
 
 def chunks(count: int) -> Iterator[NDArray[np.int64]]:
@@ -192,12 +195,15 @@ def site_table(store: TrainingStore, record: Record, real: Path) -> list[str]:
     return lines
 
 
-def global_table(store: TrainingStore, record: Record, real_winds: Path) -> list[str]:
+def global_table(store: TrainingStore, record: Record, sample_data: Path) -> list[str]:
     """Growth, spread, extremes, daily cycle and wind."""
+    growth = growth_per_year(store, record.mean)
+    real_growth = growth_at(GROWTH_SITE, sample_data / REAL_TABLE)
+    real, speeds = real_winds(sample_data / REAL_WINDS)
     by_month = monthly_means(store, record.spread)
     low, high = np.nanmin(by_month), np.nanmax(by_month)
     rows = [
-        ("growth per year (µmol mol-1)", growth_per_year(store, record.mean), "2–2.5"),
+        (f"growth per year (µmol mol-1; real: {GROWTH_SITE})", growth, real_growth),
         (
             "spatial standard deviation, mean (lowest to highest month)",
             f"{record.spread.mean():.1f} ({low:.1f} to {high:.1f})",
@@ -209,8 +215,8 @@ def global_table(store: TrainingStore, record: Record, real_winds: Path) -> list
     for (south, north), speed in wind_speeds(store).items():
         low, high = sorted((abs(south), abs(north)))
         band = f"{low}–{high}° {'N' if north > 0 else 'S'}"
-        rows.append((f"root-mean-square wind, {band} (m s-1)", f"{speed:.1f}", "–"))
-    real = real_correlations(real_winds)
+        theirs = f"{speeds[south, north]:.1f}" if speeds else "–"
+        rows.append((f"root-mean-square wind, {band} (m s-1)", f"{speed:.1f}", theirs))
     for (part, hours), ours in wind_correlations(store).items():
         theirs = f"{real[part, hours]:.2f}" if real else "–"
         rows.append((f"{part} wind, pattern correlation after {hours} h", f"{ours:.2f}", theirs))
@@ -236,11 +242,16 @@ def wind_speeds(store: TrainingStore) -> dict[tuple[int, int], float]:
     for frames in chunks(len(store)):
         u, v = (store.field(name, frames).astype(np.float64) for name in ("uas", "vas"))
         energy += (u**2 + v**2).sum(axis=0) / len(store)
-    weights = np.broadcast_to(latitude_weights(store.latitude)[:, None], store.shape)
+    return by_band(energy, store.latitude)
+
+
+def by_band(energy: Floats, latitude: Floats) -> dict[tuple[int, int], float]:
+    """Root of the area mean of `energy` (H, W) in each latitude band."""
+    weights = np.cos(np.radians(latitude))
     speeds = {}
     for south, north in BANDS:
-        inside = (store.latitude >= south) & (store.latitude < north)
-        total = (energy[inside] * weights[inside]).sum() / weights[inside].sum()
+        inside = (latitude >= south) & (latitude < north)
+        total = np.average(energy[inside].mean(axis=1), weights=weights[inside])
         speeds[south, north] = float(np.sqrt(total))
     return speeds
 
@@ -259,10 +270,10 @@ def wind_correlations(store: TrainingStore) -> dict[tuple[str, int], float]:
     return correlations
 
 
-def real_correlations(path: Path) -> dict[tuple[str, int], float]:
-    """The same from six-hourly real winds; empty without the file."""
+def real_winds(path: Path) -> tuple[dict[tuple[str, int], float], dict[tuple[int, int], float]]:
+    """Correlations and speeds of six-hourly real winds; empty without the file."""
     if not path.is_file():
-        return {}
+        return {}, {}
     winds = read_wind(path)
     records = [winds.record(index) for index in range(winds.record_count)]
     weights = np.cos(np.radians(winds.latitude))
@@ -272,7 +283,23 @@ def real_correlations(path: Path) -> dict[tuple[str, int], float]:
             pairs = zip(records, records[hours // 6 :], strict=False)
             values = [pattern_correlation(a[index], b[index], weights) for a, b in pairs]
             correlations[part, hours] = float(np.mean(values))
-    return correlations
+    energy = np.mean([u**2 + v**2 for u, v in records], axis=0)
+    return correlations, by_band(energy, winds.latitude)
+
+
+def growth_at(site: str, path: Path) -> str:
+    """Mean yearly growth of a site between the first and last years with all months."""
+    if not path.is_file():
+        return "–"
+    with path.open(newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["sitecode"] == site)
+    months: dict[int, list[float]] = {}
+    for name, value in row.items():
+        if name[:4].isdigit() and value:
+            months.setdefault(int(name[:4]), []).append(float(value))
+    means = {year: float(np.mean(values)) for year, values in months.items() if len(values) == 12}
+    first, last = min(means), max(means)
+    return f"{(means[last] - means[first]) / (last - first):.2f} ({first}–{last})"
 
 
 def pattern_correlation(first: Floats, second: Floats, weights: Floats) -> float:

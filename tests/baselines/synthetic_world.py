@@ -14,6 +14,7 @@ LONGITUDE = np.arange(-172.5, 180.0, 15.0)  # 24
 FRAMES = 200
 STATIONS = 30
 WINDOW = 8
+UNITS = {"units": "umol mol-1"}
 
 
 def axes():
@@ -64,8 +65,8 @@ def make_store(field, missing=0.0, seed=0):
     seen[np.random.default_rng(seed + 3).random(seen.shape) < missing] = np.nan
     dataset = xr.Dataset(
         {
-            CO2: (("time", "latitude", "longitude"), field.astype(np.float32)),
-            STATION_CO2: (("time", "station"), seen.astype(np.float32)),
+            CO2: (("time", "latitude", "longitude"), field.astype(np.float32), UNITS),
+            STATION_CO2: (("time", "station"), seen.astype(np.float32), UNITS),
         },
         coords={
             "time": np.datetime64("2010-03-01", "ns") + np.arange(FRAMES) * np.timedelta64(3, "h"),

@@ -257,7 +257,7 @@ def test_a_full_disk_during_training(co2phys, tmp_path, full_disk, world):
         ),
         (["simulate", "--preset", "twin", "--sources", "volcano", "--output", "x.nc"], "'volcano'"),
         (
-            ["simulate", "--winds", "solid-body", "--select", "x", "--output", "x.nc"],
+            ["simulate", "--winds", "w.nc", "--select", "x", "--output", "x.nc"],
             "--select 'x'",
         ),
         (["train", "--data", "a", "--output", "b", "--size", "XXL"], "XXL"),
@@ -305,7 +305,7 @@ def test_a_diverging_training(co2phys, tmp_path, world):
 
 
 def test_a_bug_is_called_a_bug_and_debug_shows_where(co2phys, monkeypatch, world):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise AssertionError("two\nlines")
 
     monkeypatch.setattr("co2net_phys.preparation.prepare", fail)
@@ -324,3 +324,30 @@ def test_interrupting_leaves_nothing(co2phys, monkeypatch, tmp_path):
     monkeypatch.setattr("co2net_phys.data.writer.StreamingWriter.append", interrupt)
     refused(co2phys(*SIMULATE, "--winds", "solid-body"), 130, "interrupted")
     nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--preset", "twin", "--level", "0"], "--level has no effect with --preset twin"),
+        (["--preset", "twin", "--initial", "hills"], "--initial has no effect with --preset twin"),
+        (["--winds", "solid-body", "--spin-up", "1d"], "--spin-up has no effect with --winds"),
+        (["--winds", "solid-body", "--steady"], "--steady has no effect with --winds solid-body"),
+        (
+            ["--winds", "solid-body", "--initial", "hills", "--initial-units", "ppm"],
+            "--initial-units has no effect with --initial hills",
+        ),
+        (["--winds", "solid-body", "--duration", "49h"], "--duration 49h is not a multiple"),
+        (["--winds", "solid-body", "--days", "nan"], "--days nan"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(co2phys, tmp_path, words, message):
+    refused(co2phys("simulate", *words, "--output", "x.nc"), 2, message)
+    nothing_left(tmp_path)
+
+
+def test_a_run_shorter_than_a_plan_works(co2phys, tmp_path):
+    words = ["--truncation", "10", "--time-step", "3h", "--days", "1", "--spin-up", "0d"]
+    assert co2phys("simulate", "--preset", "twin", *words, "--output", "x.nc").code == 0
+    planned = co2phys("simulate", "--preset", "twin", *words, "--output", "y.nc", "--dry-run")
+    assert planned.code == 0

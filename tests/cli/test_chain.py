@@ -16,6 +16,7 @@ import xarray as xr
 
 from co2net_phys.cli import main
 from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2
+from co2net_phys.data.writer import write_dataset
 from co2net_phys.provenance import sha256_of
 
 COMMANDS = ("simulate", "train", "reconstruct", "evaluate", "plot", "demo")
@@ -247,3 +248,32 @@ def test_every_step_offers_a_dry_run_and_json(co2phys, command):
     shown = co2phys(command, "--help").out
     assert "--dry-run" in shown
     assert "--json" in shown
+
+
+def test_the_truth_is_not_needed_to_reconstruct(chain, co2phys, tmp_path):
+    folder, _ = chain
+    with xr.open_dataset(folder / "twin.zarr", engine="zarr", consolidated=False) as twin:
+        write_dataset(twin.drop_vars(CO2), tmp_path / "seen.zarr")
+    words = ("--checkpoint", folder / "runs/xs", "--data", "seen.zarr", "--output", "rec.nc")
+    done = co2phys("reconstruct", *words)
+    assert done.code == 0, done.err
+    with xr.open_dataset(tmp_path / "rec.nc") as one, xr.open_dataset(folder / "rec.nc") as other:
+        np.testing.assert_array_equal(one[CO2], other[CO2])
+
+
+def test_an_input_is_never_replaced(chain, co2phys, monkeypatch, listing, tmp_path):
+    monkeypatch.chdir(chain[0])
+    (tmp_path / "alias.zarr").symlink_to(chain[0] / "twin.zarr")
+    (tmp_path / "rec.png").symlink_to(chain[0] / "rec.nc")
+    before = listing(chain[0])
+    monkeypatch.chdir(tmp_path)
+    where = chain[0]
+    for words in (
+        (*("reconstruct", "--checkpoint", where / "runs/xs", "--data", where / "twin.zarr"),
+         *("--output", "alias.zarr", "--overwrite")),
+        ("plot", where / "rec.nc", "--output", "rec.png", "--overwrite"),
+        ("plot", "x.nc", "--truth", where / "rec.nc", "--output", "rec.png", "--overwrite"),
+    ):  # fmt: skip
+        done = co2phys(*words)
+        assert (done.code, listing(where)) == (2, before)
+        assert "is an input of this command" in done.err

@@ -73,3 +73,41 @@ def test_no_such_block(store_of):
         split_frames(store, split, "exam")
     with pytest.raises(DataError, match=r"short\.nc: no time step between 1999"):
         split_frames(store, {"test": ("1999-01-01T00:00:00", "1999-02-01T00:00:00")}, "test")
+
+
+@pytest.mark.parametrize("last", ["2010-03-10", "2010-03-10T21", "2010-03-10T21:00:00"])
+def test_a_last_day_is_included_to_its_end(store_of, last):
+    store = store_of(400)
+    frames = split_frames(store, {"train": ("2010-03-02", last)}, "train")
+    labels = time_labels(store)
+    assert labels[frames[0]] == "2010-03-02T00:00:00"
+    assert labels[frames[-1]] == "2010-03-10T21:00:00"
+
+
+def test_blocks_of_whole_months_and_years(store_of):
+    split = {"train": ("2010", "2010-03"), "test": ("2010-04-02", "2010")}
+    store = store_of(400)
+    assert len(split_frames(store, split, "train")) == 31 * 8
+    assert split_frames(store, split, "test")[-1] == 399
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"exam": ("2010-03-01", "2010-03-02")}, "no block is called 'exam'"),
+        ({"train": ("2010-03-09", "2010-03-02")}, "'train' ends at 2010-03-02, before"),
+        (
+            {"train": ("2010-03-01", "2010-03-09"), "test": ("2010-03-09T12", "2010-03-20")},
+            "'train' and 'test' overlap",
+        ),
+        (
+            {"test": ("2010-03-05", "2010-03-06"), "train": ("2010-03-01", "2010-03-20")},
+            "'train' and 'test' overlap",
+        ),
+        ({"train": ("2010-03-01 00:00", "2010-03-09")}, "'2010-03-01 00:00' .train. is no ISO"),
+        ({"train": ("March", "2010-03-09")}, "'March' .train. is no ISO"),
+    ],
+)
+def test_a_split_that_makes_no_sense(store_of, split, message):
+    with pytest.raises(UsageError, match=message):
+        split_frames(store_of(400), split, "train")

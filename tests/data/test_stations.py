@@ -113,6 +113,7 @@ def test_user_file_with_comments_mark_extra_columns_and_eastern_longitudes(tmp_p
         (HEADER + "A,a,1,0,\n", "line 2: elevation_masl is ''"),
         (HEADER + "A,a,1,0\n", "line 2: elevation_masl is None"),
         (HEADER + ",a,1,0,0\n", "line 2: the code is empty"),
+        (HEADER + "A B,a,1,0,0\n", "line 2: the code 'A B' holds a blank"),
         (HEADER + "A,a,1,0,0\nB,b,2,0,0\nA,c,3,0,0\n", "line 4: the code 'A' repeats line 2"),
         (HEADER + "A,a,1,0,0\nB,b,1,360,0\n", "line 3: the position repeats line 2"),
     ],

@@ -121,3 +121,41 @@ def test_phases_in_other_calendars(data, limit, calendar, start, expected):
     np.testing.assert_allclose(store.seconds, np.arange(40) * 10800.0)
     np.testing.assert_allclose(store.day_phase, np.arange(40) % 8 / 8)
     assert store.year_phase[8] - store.year_phase[0] == pytest.approx(expected / 59, rel=0.02)
+
+
+def test_a_store_without_the_truth_only_where_it_is_not_needed(data, tmp_path):
+    write_dataset(data.drop_vars(CO2), tmp_path / "w.nc")
+    store = open_store(tmp_path / "w.nc", need_target=False)
+    np.testing.assert_array_equal(store.field("ps", [3]), data["ps"].values[[3]].astype("f4"))
+    with pytest.raises(DataError, match=rf"w\.nc: no variable '{CO2}'"):
+        store.field(CO2, [3])
+    with pytest.raises(DataError, match=rf"w\.nc: no variable '{CO2}'"):
+        open_store(tmp_path / "w.nc")
+
+
+def with_codes(data, codes):
+    return data.assign_coords(station_code=("station", codes))
+
+
+@pytest.mark.parametrize(
+    ("codes", "message"),
+    [
+        ([f"c {n}" for n in range(8)], r"code 'c 0' holds a blank"),
+        (["A", "B", "A", "C", "D", "E", "F", "G"], r"repeats 'A'"),
+        (["A", "", "B", "C", "D", "E", "F", "G"], r"code is empty"),
+    ],
+)
+def test_codes_that_outputs_could_not_list(data, codes, message):
+    with pytest.raises(DataError, match=rf"^world\.nc: 'station_code'.*{message}"):
+        TrainingStore(with_codes(data, codes), "world.nc")
+
+
+def test_codes_and_names_written_as_characters(data, tmp_path):
+    codes = np.array([f"c{n}" for n in range(8)], "S5")
+    names = np.array(["Jokioinen ä   ".encode()] * 8)
+    other = with_codes(data, codes).assign_coords(station_name=("station", names))
+    other.to_netcdf(tmp_path / "w.nc")
+    store = open_store(tmp_path / "w.nc")
+    assert [station.code for station in store.stations] == [f"c{n}" for n in range(8)]
+    assert store.stations[3].name == "Jokioinen ä"
+    assert list(store.station_indices(["c4"])) == [4]

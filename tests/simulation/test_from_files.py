@@ -1,5 +1,6 @@
 """Solid-body rotation carries a hill by a known angle, however the wind is stored."""
 
+import cftime
 import numpy as np
 import pytest
 import xarray as xr
@@ -181,3 +182,12 @@ def test_analytic_fields_are_credible(name):
 def test_an_unknown_analytic_field_is_refused():
     with pytest.raises(UsageError, match=r"'mountain'.*hills"):
         analytic_tracer("mountain", HARMONICS, CLOCK)
+
+
+def test_a_start_that_no_gregorian_calendar_has_is_refused():
+    class Winds:
+        source = "w.nc"
+        times = np.array([cftime.Datetime360Day(2001, 2, 30)])
+
+    with pytest.raises(DataError, match=r"w\.nc: the first time.*not a Gregorian date"):
+        start_of(Winds(), np.datetime64("2018-01-01"))
