@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Map CO2 with a trained network, from the stations it was trained with."""
     from co2net_phys.checkpoint import WEIGHTS, find_checkpoint, load_model
-    from co2net_phys.cost import count_parameters, forward_flops, product_speed
+    from co2net_phys.cost import EFFICIENCY, count_parameters, forward_flops, product_speed
     from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.store import open_store
     from co2net_phys.data.writer import is_zarr_path
@@ -53,7 +53,7 @@ def command(
             "grid": list(model.config.grid),
             "stations": len(windows.stations),
             "output_bytes": 4 * len(windows) * model.config.grid[0] * model.config.grid[1],
-            "expected_seconds": work / (0.25 * product_speed(chosen)),
+            "expected_seconds": work / (EFFICIENCY * product_speed(chosen, precision)),
         }
         text = {
             **{name.replace("_", " "): value for name, value in plan.items()},

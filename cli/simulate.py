@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from co2net_phys.simulation.world import World
 
 ANALYTIC_WINDS = ("solid-body", "deformational", "divergent")
+ANALYTIC_INITIAL = ("uniform", "zonal", "hills")
 
 
 def command(
@@ -95,28 +96,24 @@ def command(
     """
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
-    for_files = {
-        "--level": level,
-        "--u-name": u_name,
-        "--v-name": v_name,
-        "--steady": steady or None,
-        "--select": select,
+    wind_options = {
+        "level": level,
+        "u_name": u_name,
+        "v_name": v_name,
+        "steady": steady or None,
+        "select": select,
     }
-    for_fields = {
-        "--initial-var": initial_var,
-        "--initial-units": initial_units,
-        "--initial-time": initial_time,
-        "--initial-level": initial_level,
-        "--initial-select": initial_select,
+    initial_options = {
+        "units": initial_units,
+        "time": initial_time,
+        "level": initial_level,
+        "select": initial_select,
     }
-    if preset is not None:
-        _refuse(for_files | for_fields | {"--initial": initial}, "--preset twin")
-    else:
-        _refuse({"--spin-up": spin_up, "--components": components or None}, "--winds")
-    if winds in ANALYTIC_WINDS:
-        _refuse(for_files, f"--winds {winds}")
-    if initial in (None, "uniform", "zonal", "hills"):
-        _refuse(for_fields, f"--initial {initial or 'zonal'}")
+    given = {f"--{name.replace('_', '-')}": value for name, value in wind_options.items()}
+    given |= {f"--initial-{name}": value for name, value in initial_options.items()}
+    given |= {"--initial": initial, "--initial-var": initial_var}
+    given |= {"--spin-up": spin_up, "--components": components or None}
+    _refuse_ignored({name for name, value in given.items() if value is not None}, winds, initial)
     from co2net_phys.simulation.config import simulation_config
 
     config = simulation_config(
@@ -140,19 +137,6 @@ def command(
         world, config, inputs = _twin(config, days, duration)
         network = _stations(stations or "built-in")
     else:
-        wind_options = {
-            "level": level,
-            "u_name": u_name,
-            "v_name": v_name,
-            "steady": steady,
-            "select": console.selection(select or []),
-        }
-        initial_options = {
-            "units": initial_units,
-            "time": initial_time,
-            "level": initial_level,
-            "select": console.selection(initial_select or []),
-        }
         world, config, inputs = _from_files(
             config, (str(winds), wind_options),
             (initial or "zonal", initial_var or [], initial_options),
@@ -162,11 +146,22 @@ def command(
     _run(world, config, network, output, inputs, preset, overwrite, dry_run, as_json)
 
 
-def _refuse(options: dict[str, Any], other: str) -> None:
-    """Options that would be ignored are a mistake."""
-    for name, value in options.items():
-        if value is not None:
-            raise UsageError(f"{name} has no effect with {other}; leave it out")
+def _refuse_ignored(given: set[str], winds: str | None, initial: str | None) -> None:
+    """Options that would have no effect are a mistake."""
+    of_fields = {name for name in given if name.startswith("--initial-")}
+    of_files = {"--level", "--u-name", "--v-name", "--steady", "--select"} & given
+    of_twin = {"--spin-up", "--components"}
+    if winds is None:
+        without_effect = {"--preset twin": given - of_twin}
+    else:
+        without_effect = {"--winds": given & of_twin}
+    if winds in ANALYTIC_WINDS:
+        without_effect[f"--winds {winds}"] = of_files
+    if winds is not None and initial in (None, *ANALYTIC_INITIAL):
+        without_effect[f"--initial {initial or 'zonal'}"] = of_fields
+    for other, names in without_effect.items():
+        if names:
+            raise UsageError(f"{min(names)} has no effect with {other}; leave it out")
 
 
 def _components(text: str | None, default: str) -> tuple[str, ...]:
@@ -234,7 +229,9 @@ def _from_files(
     harmonics = SphericalHarmonics(Grid.gaussian(config.truncation), config.truncation)
     clock, cover, wind = Clock(np.datetime64(config.start)), None, None
     if winds[0] not in ANALYTIC_WINDS:
-        wind = read_wind(winds[0], **winds[1])
+        select = console.selection(winds[1]["select"] or [])
+        steady = bool(winds[1]["steady"])
+        wind = read_wind(winds[0], **{**winds[1], "select": select, "steady": steady})
         if start is not None and not wind.is_steady:
             raise UsageError("--start is for winds without time; these begin at their first time")
         clock, cover = Clock(start_of(wind, clock.start)), covered(wind)
@@ -248,7 +245,10 @@ def _from_files(
     elif not variables:
         raise UsageError(f"--initial {name}: say which variable holds the tracer (--initial-var)")
     else:
-        fields = tracers_from_file(Path(name), variables, harmonics, **options)
+        select = console.selection(options["select"] or [])
+        fields = tracers_from_file(
+            Path(name), variables, harmonics, **{**options, "select": select}
+        )
     files = [Path(path) for path in (winds[0], name) if path not in (*ANALYTIC_WINDS, *ANALYTIC)]
     return file_world(config, harmonics, carrier, fields, clock), config, files
 

@@ -21,6 +21,9 @@ BYTES_PER_LAYER_VALUE = 34
 arithmetic with a four times wider MLP and without the attention matrix, which fused attention does
 not keep (Korthikanti et al. 2023, "Reducing activation recomputation in large transformers")."""
 
+EFFICIENCY = 0.2
+"""Speed of a training step over that of a large matrix product; XS on two CPU cores in bf16."""
+
 BYTES_PER_INPUT = 2
 """Bytes per input value that the tokenizers keep, in 16-bit arithmetic."""
 
@@ -94,8 +97,8 @@ def _layer_products(config: CO2NetConfig) -> int:
 def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
     """What a run will take: shapes, counts, and estimates of memory (bytes) and time (seconds).
 
-    The time is that of the arithmetic at half the speed this device reaches in a large product,
-    so it is good to a factor of two or so.
+    The time is that of the arithmetic at the share `EFFICIENCY` of the speed this device reaches
+    in a large product, so it is good to a factor of two or so.
     """
     model, device = prepared.model, choose_device(config.device)
     options, has_background = model.config, model.background is not None
@@ -118,14 +121,15 @@ def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
         "split": {name: list(block) for name, block in prepared.split.items()},
         "steps": steps,
         "memory_bytes": 16 * parameters + activations,
-        "expected_seconds": flops / (0.5 * product_speed(device)),
+        "expected_seconds": flops / (EFFICIENCY * product_speed(device, config.precision)),
         "device": str(device),
     }
 
 
-def product_speed(device: torch.device, size: int = 1024) -> float:
-    """Floating-point operations a second of a square bfloat16 product, measured."""
-    matrix = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+def product_speed(device: torch.device, precision: str, size: int = 1024) -> float:
+    """Floating-point operations a second of a square product in "bf16" or "fp32", measured."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    matrix = torch.randn(size, size, device=device, dtype=dtype)
     best = math.inf
     for _ in range(4):
         started = time.perf_counter()

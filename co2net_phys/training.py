@@ -31,18 +31,16 @@ from co2net_phys.checkpoint import (
 from co2net_phys.config import TrainingConfig
 from co2net_phys.data.atomic import explained_writing_errors
 from co2net_phys.data.schema import BACKGROUND, CO2
-from co2net_phys.data.windows import Windows, shuffled
+from co2net_phys.data.windows import shuffled
 from co2net_phys.devices import autocast, choose_device
-from co2net_phys.errors import DataError, NumericalError, UsageError
+from co2net_phys.errors import NumericalError, UsageError
 from co2net_phys.json_text import json_text
 from co2net_phys.preparation import Prepared
 from co2net_phys.provenance import provenance_attributes
 from co2net_phys.run_folder import append_log, clear_run, truncate_log
+from co2net_phys.validation_error import validation_rmse
 
 BETAS = (0.9, 0.999)
-VALIDATION_WINDOWS = 48
-"""At most this many, evenly spread over the validation block."""
-
 HIDDEN_SHARE = 0.25
 """Training stations hidden from the input, and scored, when the target is the stations."""
 
@@ -291,33 +289,6 @@ class Trainer:
             tensors = {**optimiser_tensors(self.optimiser), "random": torch.get_rng_state()}
         metadata = {**self.metadata, "progress": vars(self.progress), "scores": scores or {}}
         save_checkpoint(self.output / name, self.model, metadata, tensors)
-
-
-@torch.no_grad()
-def validation_rmse(
-    model: torch.nn.Module, windows: Windows, device: torch.device, config: TrainingConfig
-) -> float:
-    """Area-weighted RMSE (µmol mol-1) on evenly spread windows; restores the model's mode."""
-    count = min(len(windows), VALIDATION_WINDOWS)
-    positions = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)
-    weights = metrics.latitude_weights(windows.store.latitude)
-    was_training = model.training
-    model.eval()
-    errors = []
-    for batch in windows.batches(config.batch_size, positions):
-        with autocast(device, config.precision):
-            output = model(batch.to(device))
-        predicted = output.fields[CO2][:, 0].float().cpu().numpy()
-        truth = batch.fields[CO2][:, 0].numpy()
-        errors += [
-            metrics.rmse(one[None], other[None], weights)
-            for one, other in zip(predicted, truth, strict=True)
-        ]
-    model.train(was_training)
-    known = [error for error in errors if not np.isnan(error)]  # windows with a known truth
-    if not known:
-        raise DataError(f"{windows.store.source}: {CO2!r} is missing in the validation block")
-    return float(np.mean(known))
 
 
 def start(
