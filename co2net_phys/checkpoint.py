@@ -121,6 +121,7 @@ def find_checkpoint(path: Path) -> Path:
     DataError
         There is none.
     """
+    path = path if path.name else path.resolve()  # "." has no name to put ".previous" behind
     for candidate in (path, path / "best", path / "last"):
         if any((place / METADATA).exists() for place in (candidate, previous(candidate))):
             return candidate

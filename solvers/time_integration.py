@@ -113,7 +113,7 @@ def check_time_step(
     if time_step > limit:
         raise NumericalError(
             f"time step {time_step:g} s is unstable at T{harmonics.truncation} with winds up to "
-            f"{max_speed:g} m/s: use at most {0.99 * limit:.3g} s"
+            f"{max_speed:g} m/s: use at most {math.floor(limit)} s"
         )
 
 

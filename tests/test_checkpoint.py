@@ -217,3 +217,9 @@ def test_an_error_without_words_is_still_one_line(folder, monkeypatch):
     monkeypatch.setattr(checkpoint, "load_file", fail)
     with pytest.raises(DataError, match=r"not a readable checkpoint \(RuntimeError\)"):
         load_model(folder)
+
+
+def test_the_current_folder_is_a_place_to_look(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="no checkpoint here"):
+        find_checkpoint(Path("."))
