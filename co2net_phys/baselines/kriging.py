@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from co2net_phys.baselines.base import WINDOW, Baseline, latest_report, station_positions
+from co2net_phys.baselines.base import WINDOW, latest_report, station_positions
 from co2net_phys.baselines.sphere import great_circle_degrees, grid_points
-from co2net_phys.baselines.station_mean import training_mean
+from co2net_phys.baselines.training_mean import FallsBackToMean
 from co2net_phys.baselines.variogram import (
     MODELS,
     SAMPLE_FRAMES,
@@ -129,17 +129,14 @@ class KrigingOperator(nn.Module):
         return _Network(key, place, system, nn.functional.pad(to_grid, (0, 1), value=1.0))
 
 
-class Kriging(Baseline):
+class Kriging(FallsBackToMean):
     """Ordinary kriging of the stations at the last frame with a report, spherical variogram."""
 
     name = "kriging"
-    training_mean: Tensor
-    """() mean of the training observations, µmol mol-1: what is left when nothing reports."""
 
     def __init__(self) -> None:
         super().__init__()
         self.operator = KrigingOperator(model="spherical")
-        self.register_buffer("training_mean", torch.zeros((), dtype=torch.float64))
 
     @classmethod
     def fit(
@@ -151,8 +148,7 @@ class Kriging(Baseline):
         window: int = WINDOW,
     ) -> Self:
         """Fit the variogram to a sample of frames; see `Baseline.fit`."""
-        module = cls()
-        module.training_mean.fill_(training_mean(store, frames, stations))
+        module = super().fit(store, frames, stations, window=window)
         values = store.observations(sample(frames), stations).astype(np.float64)
         positions = station_positions(store, stations)
         parameters = fit_variogram(values, *positions, module.operator.model)

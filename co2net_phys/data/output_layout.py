@@ -4,7 +4,7 @@ The rules hold for NetCDF and Zarr alike: float32 data with `_FillValue`, coordi
 in float64 without one, CF attributes on every coordinate, time in hours since the start.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +12,8 @@ import cftime
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+
+from co2net_phys.data.stations import Station
 
 CONVENTIONS = "CF-1.11, ACDD-1.3"
 """The conventions that every output declares."""
@@ -137,40 +139,31 @@ def latitude_longitude_template(
     return template
 
 
-def station_template(
-    names: list[str],
-    latitude: NDArray[Any],
-    longitude: NDArray[Any],
-    altitude: NDArray[Any] | None = None,
-) -> xr.Dataset:
-    """Return the static part of a station output: names and positions, all of shape (station,).
-
-    Args:
-        names: station identifiers.
-        latitude: degrees north.
-        longitude: degrees east.
-        altitude: m above mean sea level.
-    """
-    identifier = {"long_name": "station identifier", "cf_role": "timeseries_id"}
-    north = {"standard_name": "latitude", "long_name": "latitude", "units": "degrees_north"}
-    east = {"standard_name": "longitude", "long_name": "longitude", "units": "degrees_east"}
-    height = {
-        "standard_name": "altitude",
-        "long_name": "altitude above mean sea level",
-        "units": "m",
-        "positive": "up",
-        "axis": "Z",
+def station_coordinates(stations: Sequence[Station]) -> dict[str, xr.Variable]:
+    """Coordinates of the `station` dimension, by their name in a training store."""
+    columns: dict[str, tuple[list[Any], dict[str, str]]] = {
+        "code": ([s.code for s in stations], {"cf_role": "timeseries_id"}),
+        "name": ([s.name for s in stations], {}),
+        "latitude": (
+            [s.latitude for s in stations],
+            {"standard_name": "latitude", "units": "degrees_north"},
+        ),
+        "longitude": (
+            [s.longitude for s in stations],
+            {"standard_name": "longitude", "units": "degrees_east"},
+        ),
+        "elevation": (
+            [s.elevation_masl for s in stations],
+            {"standard_name": "surface_altitude", "units": "m"},
+        ),
     }
-    coordinates: dict[str, Any] = {
-        "station_name": ("station", np.asarray(names, dtype=object), identifier),
-        "latitude": ("station", np.asarray(latitude, dtype=np.float64), north),
-        "longitude": ("station", np.asarray(longitude, dtype=np.float64), east),
-    }
-    if altitude is not None:
-        coordinates["altitude"] = ("station", np.asarray(altitude, dtype=np.float64), height)
-    return xr.Dataset(
-        coords=coordinates, attrs={"featureType": "timeSeries", "cdm_data_type": "Station"}
-    )
+    coordinates = {}
+    for name, (values, attributes) in columns.items():
+        kind: Any = object if isinstance(values[0], str) else np.float64
+        attributes = {"long_name": f"station {name}", **attributes}
+        array = np.array(values, dtype=kind)
+        coordinates[f"station_{name}"] = xr.Variable("station", array, attributes)
+    return coordinates
 
 
 def data_attributes(

@@ -24,7 +24,9 @@ class Variable:
     @property
     def attributes(self) -> dict[str, str]:
         """CF attributes to write with the variable."""
-        return {
+        # CF-1.11, section 3.1.2: say whether kelvins are a temperature or a difference of two.
+        scale = {"units_metadata": "temperature: on_scale"} if self.units == "K" else {}
+        return scale | {
             "standard_name": self.standard_name,
             "long_name": self.long_name,
             "units": self.units,

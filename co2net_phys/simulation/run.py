@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from co2net_phys.data.output_layout import (
     OutputVariable,
     TimeEncoding,
     latitude_longitude_template,
+    station_coordinates,
 )
 from co2net_phys.data.schema import CO2, STATION_CO2, VARIABLES
 from co2net_phys.data.stations import Station
@@ -241,30 +241,3 @@ def _output_bytes(
     return 4 * sum(
         math.prod(sizes[axis] for axis in variable.dimensions) for variable in variables.values()
     )
-
-
-def station_coordinates(stations: Sequence[Station]) -> dict[str, xr.Variable]:
-    """Coordinates of the `station` dimension, by their name in a training store."""
-    columns: dict[str, tuple[list[Any], dict[str, str]]] = {
-        "code": ([s.code for s in stations], {"cf_role": "timeseries_id"}),
-        "name": ([s.name for s in stations], {}),
-        "latitude": (
-            [s.latitude for s in stations],
-            {"standard_name": "latitude", "units": "degrees_north"},
-        ),
-        "longitude": (
-            [s.longitude for s in stations],
-            {"standard_name": "longitude", "units": "degrees_east"},
-        ),
-        "elevation": (
-            [s.elevation_masl for s in stations],
-            {"standard_name": "surface_altitude", "units": "m"},
-        ),
-    }
-    coordinates = {}
-    for name, (values, attributes) in columns.items():
-        kind: Any = object if isinstance(values[0], str) else np.float64
-        attributes = {"long_name": f"station {name}", **attributes}
-        array = np.array(values, dtype=kind)
-        coordinates[f"station_{name}"] = xr.Variable("station", array, attributes)
-    return coordinates

@@ -277,3 +277,17 @@ def test_an_input_is_never_replaced(chain, co2phys, monkeypatch, listing, tmp_pa
         done = co2phys(*words)
         assert (done.code, listing(where)) == (2, before)
         assert "is an input of this command" in done.err
+
+
+def test_the_twin_with_its_stations_passes_the_cf_checker(co2phys, tmp_path):
+    runner = pytest.importorskip("compliance_checker.runner", reason="compliance-checker is absent")
+    words = ["--truncation", "10", "--days", "1", "--spin-up", "0d", "--output", "twin.nc"]
+    assert co2phys("simulate", "--preset", "twin", *words).code == 0
+    suite = runner.CheckSuite()
+    suite.load_all_available_checkers()
+    dataset = suite.load_dataset(str(tmp_path / "twin.nc"))
+    (groups, errors) = suite.run_all(dataset, ["cf:1.11"], skip_checks=[])["cf:1.11"]
+    dataset.close()
+    assert not errors
+    assert groups
+    assert [group.msgs for group in groups if group.value[0] < group.value[1]] == []

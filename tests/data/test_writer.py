@@ -17,8 +17,9 @@ from co2net_phys.data.output_layout import (
     OutputVariable,
     TimeEncoding,
     latitude_longitude_template,
-    station_template,
+    station_coordinates,
 )
+from co2net_phys.data.stations import Station
 from co2net_phys.data.writer import StreamingWriter, write_dataset
 from co2net_phys.errors import DataError
 from co2net_phys.provenance import provenance_attributes
@@ -144,18 +145,21 @@ def test_other_calendars_survive(tmp_path: Path, name: str) -> None:
 
 @both_formats
 def test_stations(tmp_path: Path, name: str) -> None:
-    stations = station_template(
-        ["mlo", "spo"], np.array([19.5, -90.0]), np.array([-155.6, -24.8]), np.array([3397.0, 2810])
-    )
+    sites = [
+        Station("MLO", "Mauna Loa", 19.5, -155.6, 3397.0),
+        Station("SPO", "South Pole", -90.0, -24.8, 2810.0),
+    ]
+    stations = xr.Dataset(coords=station_coordinates(sites))
     series = OutputVariable(dict(CO2.attributes), ("time", "station"))
     with writer(tmp_path / name, template=stations, variables={"co2": series}) as output:
         for hour in range(6):
             output.append(START + np.timedelta64(hour, "h"), {"co2": np.array([400.0, 390 + hour])})
     with reopened(tmp_path / name) as data:
         np.testing.assert_array_equal(data["co2"].values[:, 1], 390.0 + np.arange(6))
-        assert list(data["station_name"].values) == ["mlo", "spo"]
-        assert "station_name" in data["co2"].coords
-        assert data.attrs["featureType"] == "timeSeries"
+        assert list(data["station_code"].values) == ["MLO", "SPO"]
+        assert list(data["station_name"].values) == ["Mauna Loa", "South Pole"]
+        assert list(data["station_elevation"].values) == [3397.0, 2810.0]
+        assert "station_code" in data["co2"].coords
 
 
 @both_formats
