@@ -132,13 +132,34 @@ class SphericalHarmonics(torch.nn.Module):
         Returns:
             ψ and χ, (..., l, m), m² s⁻¹, each of zero mean.
         """
-        u_waves, v_waves = self._fourier(u), self._fourier(v)
-        east, north = self._over_cosine, self._derivative
-        vorticity = sum_over_latitude(1j * v_waves, east) + sum_over_latitude(u_waves, north)
-        divergence = sum_over_latitude(1j * u_waves, east) - sum_over_latitude(v_waves, north)
         degree = torch.arange(self.truncation + 1, device=u.device, dtype=u.dtype)[:, None]
-        inverse = -self.radius / (degree * (degree + 1.0)).clamp(min=1.0)
-        return vorticity * inverse, divergence * inverse
+        inverse = -(self.radius**2) / (degree * (degree + 1.0)).clamp(min=1.0)
+        return self.curl(u, v) * inverse, self.divergence(u, v) * inverse
+
+    def divergence(self, u: Tensor, v: Tensor) -> Tensor:
+        """∇·(u, v), modal (..., l, m), of nodal components (..., nlat, nlon), their unit per m.
+
+        By parts, −∫ ∇Ȳ·(u, v), so that nothing is differentiated on the grid; the mean is zero.
+        """
+        u_waves, v_waves = self._fourier(u / self.radius), self._fourier(v / self.radius)
+        east = sum_over_latitude(1j * u_waves, self._over_cosine)
+        return east - sum_over_latitude(v_waves, self._derivative)
+
+    def curl(self, u: Tensor, v: Tensor) -> Tensor:
+        """k·∇ × (u, v), the vertical vorticity, likewise."""
+        u_waves, v_waves = self._fourier(u / self.radius), self._fourier(v / self.radius)
+        east = sum_over_latitude(1j * v_waves, self._over_cosine)
+        return east + sum_over_latitude(u_waves, self._derivative)
+
+    def advection(self, modal: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """w·∇f, modal, of ``modal`` f and the wind (u, v) at the nodes; unit of f per s."""
+        east, north = self.gradient(modal)
+        return self.to_modal(u * east + v * north)
+
+    def flux_divergence(self, modal: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """∇·(w f), likewise; its global mean is zero for any wind."""
+        nodal = self.to_nodal(modal)
+        return self.divergence(u * nodal, v * nodal)
 
     def integrate(self, nodal: Tensor) -> Tensor:
         """Area integral (...) of ``nodal`` (..., nlat, nlon), its unit times m²."""
