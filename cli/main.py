@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from co2net_phys import __version__
-from co2net_phys.cli import demo, evaluate, plot, reconstruct, simulate, train
+from co2net_phys.cli import bench, demo, evaluate, plot, reconstruct, simulate, train
 from co2net_phys.cli.console import Terminated, say
 from co2net_phys.errors import Co2physError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 for module in (simulate, train, reconstruct, evaluate, plot, demo):
     app.command(module.__name__.rpartition(".")[2])(module.command)
+app.add_typer(bench.app, name="bench")
 
 
 INTERRUPTED = 130

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.simulate_options import (
+    ANALYTIC_WINDS,
+    Problem,
+    components_of,
+    from_files,
+    refuse_ignored,
+    twin,
+)
 from co2net_phys.errors import UsageError
-
-if TYPE_CHECKING:
-    from co2net_phys.data.stations import Station
-    from co2net_phys.simulation.config import SimulationConfig
-    from co2net_phys.simulation.world import World
-
-ANALYTIC_WINDS = ("solid-body", "deformational", "divergent")
-ANALYTIC_INITIAL = ("uniform", "zonal", "hills")
 
 
 def command(
@@ -69,6 +69,33 @@ def command(
         bool, typer.Option("--components", help="Twin: also write each source's own tracer.")
     ] = False,
     diffusivity: Annotated[float, typer.Option(help="Horizontal diffusivity, m2 s-1.")] = 1e5,
+    hyperdiffusivity: Annotated[
+        float | None, typer.Option(help="Damping of the smallest scales, m4 s-1; default 0.")
+    ] = None,
+    lifetime: Annotated[
+        str | None, typer.Option(help="Time in which tracers decay by a factor e (30d).")
+    ] = None,
+    form: Annotated[
+        Literal["advective", "flux"],
+        typer.Option(help="In divergent winds keep constants, or keep the mass."),
+    ] = "advective",
+    scheme: Annotated[
+        Literal["spectral", "monotone"],
+        typer.Option(help="For smooth fields, or for sharp ones without new extremes."),
+    ] = "spectral",
+    integrator: Annotated[
+        Literal[
+            "auto",
+            "rk4",
+            "low-storage",
+            "semi-lagrangian",
+            "chebyshev",
+            "exact-zonal",
+            "exact-solid-body",
+        ]
+        | None,
+        typer.Option(help="Time stepping of the spectral scheme; default rk4, auto picks."),
+    ] = None,
     truncation: Annotated[int, typer.Option(help="Triangular truncation T.")] = 63,
     time_step: Annotated[str | None, typer.Option(help="Default: the longest stable one.")] = None,
     start: Annotated[
@@ -84,8 +111,15 @@ def command(
         str | None, typer.Option(help="CSV of stations to observe at, built-in, or none.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Weather, fires, noise, outages.")] = 0,
+    diagnostics: Annotated[
+        bool,
+        typer.Option("--diagnostics", help="Also write mean, variance, extremes, spectrum, CFL."),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where the same command was stopped.")
+    ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.")
+        bool, typer.Option("--overwrite", help="Replace an existing or unfinished output.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
@@ -113,7 +147,11 @@ def command(
     given |= {f"--initial-{name}": value for name, value in initial_options.items()}
     given |= {"--initial": initial, "--initial-var": initial_var}
     given |= {"--spin-up": spin_up, "--components": components or None}
-    _refuse_ignored({name for name, value in given.items() if value is not None}, winds, initial)
+    given |= {"--integrator": integrator, "--hyperdiffusivity": hyperdiffusivity}
+    given |= {"--no-exchange": not exchange or None}
+    given_names = {name for name, value in given.items() if value is not None}
+    chosen = components_of(sources, default="all" if preset else "none")
+    refuse_ignored(given_names, winds, initial, bool(chosen), scheme)
     from co2net_phys.simulation.config import simulation_config
 
     config = simulation_config(
@@ -121,8 +159,14 @@ def command(
         output_every=console.duration(output_every, "--output-every"),
         time_step=None if time_step is None else console.duration(time_step, "--time-step"),
         diffusivity=diffusivity,
+        hyperdiffusivity=hyperdiffusivity or 0.0,
+        lifetime=None if lifetime is None else console.duration(lifetime, "--lifetime"),
+        scheme=scheme,
+        integrator=integrator or "rk4",
+        form=form,
+        diagnostics=diagnostics,
         grid=grid,
-        components=_components(sources, default="all" if preset else "none"),
+        components=chosen,
         exchange=exchange,
         separate=components,
         seed=seed,
@@ -134,191 +178,71 @@ def command(
         ),
     )
     if preset is not None:
-        world, config, inputs = _twin(config, days, duration)
-        network = _stations(stations or "built-in")
+        problem = twin(config, days, duration, stations or "built-in")
     else:
-        world, config, inputs = _from_files(
+        problem = from_files(
             config, (str(winds), wind_options),
             (initial or "zonal", initial_var or [], initial_options),
-            (days, duration), start,
+            (days, duration), start, stations or "none",
         )  # fmt: skip
-        network = _stations(stations or "none")
-    _run(world, config, network, output, inputs, preset, overwrite, dry_run, as_json)
-
-
-def _refuse_ignored(given: set[str], winds: str | None, initial: str | None) -> None:
-    """Options that would have no effect are a mistake."""
-    of_fields = {name for name in given if name.startswith("--initial-")}
-    of_files = {"--level", "--u-name", "--v-name", "--steady", "--select"} & given
-    of_twin = {"--spin-up", "--components"}
-    if winds is None:
-        without_effect = {"--preset twin": given - of_twin}
-    else:
-        without_effect = {"--winds": given & of_twin}
-    if winds in ANALYTIC_WINDS:
-        without_effect[f"--winds {winds}"] = of_files
-    if winds is not None and initial in (None, *ANALYTIC_INITIAL):
-        without_effect[f"--initial {initial or 'zonal'}"] = of_fields
-    for other, names in without_effect.items():
-        if names:
-            raise UsageError(f"{min(names)} has no effect with {other}; leave it out")
-
-
-def _components(text: str | None, default: str) -> tuple[str, ...]:
-    from co2net_phys.simulation.sources import COMPONENTS
-
-    chosen = text or default
-    if chosen in ("all", "none"):
-        return COMPONENTS if chosen == "all" else ()
-    return tuple(part.strip() for part in chosen.split(","))
-
-
-def _stations(text: str) -> tuple[Station, ...]:
-    if text == "none":
-        return ()
-    from co2net_phys.data.stations import load_stations
-
-    return load_stations(None if text == "built-in" else text)
-
-
-def _frames(
-    config: SimulationConfig, days: float | None, duration: str | None, default: float | None
-) -> SimulationConfig:
-    """Days are filled without repeating midnight; a duration is written with both ends."""
-    if days is not None and duration is not None:
-        raise UsageError("give --days or --duration, not both")
-    every = config.output_every
-    if days is not None:
-        frames = round(days * 86400 / every) if 0 < days < 1e6 else 0
-        if frames < 1:
-            raise UsageError(f"--days {days:g} does not hold one --output-every")
-        return config.model_copy(update={"frames": frames})
-    length = default if duration is None else console.duration(duration, "--duration")
-    if length is None:
-        raise UsageError("say how long with --days or --duration")
-    if duration is not None and abs(length / every - round(length / every)) > 1e-6:
-        raise UsageError(f"--duration {duration} is not a multiple of --output-every")
-    return config.model_copy(update={"frames": int(length / every + 1e-6) + 1})
-
-
-def _twin(
-    config: SimulationConfig, days: float | None, duration: str | None
-) -> tuple[World, SimulationConfig, list[Path]]:
-    from co2net_phys.simulation.world import twin_world
-
-    length = 60.0 if days is None and duration is None else days
-    config = _frames(config, length, duration, None)
-    return twin_world(config), config, []
-
-
-def _from_files(
-    config: SimulationConfig,
-    winds: tuple[str, dict[str, Any]],
-    initial: tuple[str, list[str], dict[str, Any]],
-    length: tuple[float | None, str | None],
-    start: datetime | None,
-) -> tuple[World, SimulationConfig, list[Path]]:
-    import numpy as np
-
-    from co2net_phys.data.winds import read_wind
-    from co2net_phys.simulation.clock import Clock
-    from co2net_phys.simulation.from_files import analytic_wind, covered, file_world, start_of
-    from co2net_phys.simulation.initial import ANALYTIC, analytic_tracer, tracers_from_file
-    from co2net_phys.solvers import Grid, SphericalHarmonics
-
-    harmonics = SphericalHarmonics(Grid.gaussian(config.truncation), config.truncation)
-    clock, cover, wind = Clock(np.datetime64(config.start)), None, None
-    if winds[0] not in ANALYTIC_WINDS:
-        select = console.selection(winds[1]["select"] or [])
-        steady = bool(winds[1]["steady"])
-        wind = read_wind(winds[0], **{**winds[1], "select": select, "steady": steady})
-        if start is not None and not wind.is_steady:
-            raise UsageError("--start is for winds without time; these begin at their first time")
-        clock, cover = Clock(start_of(wind, clock.start)), covered(wind)
-    config = _frames(config, *length, cover)
-    begins = clock.start.astype("datetime64[us]").item()  # the configuration records what was done
-    config = config.model_copy(update={"start": begins, "spin_up": 0.0})
-    carrier = analytic_wind(winds[0], harmonics) if wind is None else wind
-    name, variables, options = initial
-    if name in ANALYTIC:
-        fields = [analytic_tracer(name, harmonics, clock)]
-    elif not variables:
-        raise UsageError(f"--initial {name}: say which variable holds the tracer (--initial-var)")
-    else:
-        select = console.selection(options["select"] or [])
-        fields = tracers_from_file(
-            Path(name), variables, harmonics, **{**options, "select": select}
-        )
-    files = [Path(path) for path in (winds[0], name) if path not in (*ANALYTIC_WINDS, *ANALYTIC)]
-    return file_world(config, harmonics, carrier, fields, clock), config, files
-
-
-def _run(
-    world: World,
-    config: SimulationConfig,
-    stations: tuple[Station, ...],
-    output: Path,
-    inputs: list[Path],
-    preset: str | None,
-    overwrite: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
     from co2net_phys.data.writer import is_zarr_path
-    from co2net_phys.provenance import provenance_attributes
-    from co2net_phys.simulation.run import plan, simulate
 
     is_zarr_path(output)  # refuse a wrong suffix before any work
     if dry_run:
-        planned = plan(world, config, stations)
-        text = console.rows(
-            {
-                "truncation": f"T{planned.truncation}",
-                "tracers": planned.tracers,
-                "time step": f"{planned.time_step:g} s, {planned.steps} steps",
-                "frames": f"{planned.frames} of " + " × ".join(map(str, planned.output_grid)),
-                "variables": " ".join(planned.variables),
-                "size": f"about {console.megabytes(planned.expected_bytes)} before compression",
-                "time": f"about {console.hours_minutes(planned.expected_seconds)}",
-                "written": "nothing (dry run)",
-            }
-        )
-        console.give(planned.as_dict(), as_json, text)
-        return
-    subject = "an invented Earth" if preset else f"{', '.join(path.name for path in inputs)}"
+        _plan(problem, as_json)
+    else:
+        _run(problem, output, resume, overwrite, as_json)
+
+
+def _plan(problem: Problem, as_json: bool) -> None:
+    from co2net_phys.simulation.run import plan
+
+    planned = plan(problem.world, problem.config, problem.stations)
+    text = console.rows(
+        {
+            "truncation": f"T{planned.truncation}",
+            "tracers": planned.tracers,
+            "integrator": f"{planned.integrator} ({planned.reason})",
+            "time step": f"{planned.time_step:g} s, {planned.steps} steps",
+            "frames": f"{planned.frames} of " + " × ".join(map(str, planned.output_grid)),
+            "variables": " ".join(planned.variables),
+            "size": f"about {console.megabytes(planned.expected_bytes)} before compression",
+            "time": f"about {console.hours_minutes(planned.expected_seconds)}",
+            "written": "nothing (dry run)",
+        }
+    )
+    console.give(planned.as_dict(), as_json, text)
+
+
+def _run(problem: Problem, output: Path, resume: bool, overwrite: bool, as_json: bool) -> None:
+    from co2net_phys.provenance import provenance_attributes
+    from co2net_phys.simulation.run import simulate
+
+    config, world = problem.config, problem.world
     attributes = provenance_attributes(
-        f"Surface CO2 transported over {subject or 'the sphere by an analytic wind'}",
-        "Spherical-harmonic advection-diffusion of CO2 in a surface layer, with the fields that "
-        "drove it. Synthetic: for method development, not an estimate of the real atmosphere.",
+        f"Surface CO2 transported over {problem.subject}",
+        "Numerical advection-diffusion of CO2 in a surface layer, with the fields that drove it. "
+        "Synthetic: for method development, not an estimate of the real atmosphere.",
         console.command_line(),
         config.seed,
-        inputs,
-        config.model_dump(mode="json"),
+        problem.inputs,
+        config.model_dump(mode="json") | dict(problem.choices),
     )
     total = config.frames + round(-world.first_second / config.output_every)
     with console.progress("simulate", total) as bar:
         summary = simulate(
             world, config, output,
-            attributes=attributes, stations=stations, overwrite=overwrite, progress=bar.update,
+            attributes=attributes, stations=problem.stations, overwrite=overwrite, resume=resume,
+            progress=bar.update, say=console.say,
         )  # fmt: skip
-    text = "\n".join(
-        [
-            f"wrote {output}: {config.frames} frames",
-            *(
-                f"{name}: {low:.2f} to {high:.2f}, last mean {mean:.3f} {unit}"
-                for name, (low, mean, high, unit) in summary.items()
-            ),
-        ]
-    )
-    console.give(
-        {
-            "output": str(output),
-            "frames": config.frames,
-            "variables": {
-                name: {"minimum": low, "last_mean": mean, "maximum": high, "units": unit}
-                for name, (low, mean, high, unit) in summary.items()
-            },
-        },
-        as_json,
-        text,
-    )
+    lines = [f"wrote {output}: {config.frames} frames"]
+    lines += [
+        f"{name}: {low:.2f} to {high:.2f}, last mean {mean:.3f} {unit}"
+        for name, (low, mean, high, unit) in summary.items()
+    ]
+    variables = {
+        name: {"minimum": low, "last_mean": mean, "maximum": high, "units": unit}
+        for name, (low, mean, high, unit) in summary.items()
+    }
+    answer = {"output": str(output), "frames": config.frames, "variables": variables}
+    console.give(answer, as_json, "\n".join(lines))

@@ -2,7 +2,8 @@
 
 * The API pages are read from the sources without importing them. The folders at the root are one
   import package only after installation, so a copy laid out as installed goes to `build/api`.
-* `<!-- command: NAME -->` in a page becomes the options of `co2phys NAME`.
+* `<!-- command: NAME -->` in a page becomes the options of `co2phys NAME`, `<!-- command: bench
+  solver -->` those of a command of a group.
 * `<!-- constants: simulation.mixing -->` becomes a table of that module's numbers.
 * `<!-- source: simulation.mixing layer_depth -->` becomes the body of that function.
 """
@@ -96,12 +97,12 @@ def _described(node: ast.stmt) -> str:
     return ""
 
 
-def command_reference(name: str) -> str:
-    """Help text and options of one command, as Markdown."""
-    command = commands()[name]
-    function = import_module(f"co2net_phys.cli.{name}").command
+def command_reference(name: str, member: str = "") -> str:
+    """Help text and options of one command, or of the `member` of a group, as Markdown."""
+    command = commands()[name].commands[member] if member else commands()[name]
+    function = getattr(import_module(f"co2net_phys.cli.{name}"), member or "command")
     annotations = typing.get_type_hints(function, include_extras=True)
-    lines = [command.help or "", "", f"```\n{_usage(name, command)}\n```", ""]
+    lines = [command.help or "", "", f"```\n{_usage(f'{name} {member}'.strip(), command)}\n```", ""]
     lines += ["| option | value | default | meaning |", "|---|---|---|---|"]
     rows = [
         _row(parameter, annotations[parameter.name])

@@ -33,3 +33,13 @@ def extrema(harmonics: SphericalHarmonics, modal: Tensor) -> tuple[Tensor, Tenso
     """
     nodal = harmonics.to_nodal(modal)
     return nodal.amin((-2, -1)), nodal.amax((-2, -1))
+
+
+def inner_product(first: Tensor, second: Tensor) -> Tensor:
+    """∫ f g dΩ (...) over the unit sphere of two modal fields (..., l, m), by Parseval.
+
+    The product in which adjoint operators are meant: divided by 4π it is the mean of f g.
+    """
+    products = first.real * second.real + first.imag * second.imag
+    # Order −m carries as much as m.
+    return 2.0 * products.sum((-2, -1)) - products[..., 0].sum(-1)

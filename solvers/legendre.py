@@ -1,17 +1,17 @@
-"""Associated Legendre functions on given latitudes, and the sums over degree or latitude.
+"""Associated Legendre functions on given latitudes, and dense sums over degree or latitude.
 
 The tables are real and dense in (m, l, k): a batched matrix product over m with real and imaginary
 parts side by side is several times faster than a complex ``einsum``, and the half of the table
 that is zero (l < m) costs less than skipping it would.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch_harmonics.legendre import dlegpoly, legpoly
 
 
 class LegendreTables(NamedTuple):
@@ -28,18 +28,55 @@ class LegendreTables(NamedTuple):
 def legendre_tables(latitude: ArrayLike, truncation: int) -> LegendreTables:
     """Tables at ``latitude`` for degrees and orders 0…``truncation``.
 
+    With Q_lm = P_lm/cos θ and ε_l = √((l² − m²)/(4l² − 1)): ε_{l+1} Q_{l+1} = sin θ Q_l − ε_l Q_{l−1}
+    from Q_mm ∝ cos^{m−1} θ, and dP_lm/dθ = (l + 1) ε_l Q_{l−1,m} − l ε_{l+1} Q_{l+1,m}; for m = 0,
+    −√(l(l+1)) P_l1. Nothing is divided by cos θ. Holmes and Featherstone (2002),
+    doi:10.1007/s00190-002-0216-2, call this the forward column recurrence.
+
     Args:
         latitude: (k,) degrees north, poles allowed.
         truncation: largest degree T.
-
-    Reference: Schaeffer (2013), doi:10.1002/ggge.20071, through ``torch_harmonics.legendre``.
     """
+    theta = np.deg2rad(np.asarray(latitude, dtype=np.float64))
+    # The cosine of 90° is 6e-17 in floating point; it is zero.
+    sine, cosine = np.sin(theta), np.where(np.abs(latitude) == 90.0, 0.0, np.cos(theta))
     size = truncation + 1
-    colatitude = torch.from_numpy(np.deg2rad(90.0 - np.asarray(latitude, dtype=np.float64)))
-    values = legpoly(size, size, torch.cos(colatitude))
-    # The library differentiates by colatitude, which runs the other way.
-    by_colatitude, over_sine = dlegpoly(size, size, colatitude)
-    return LegendreTables(values, -by_colatitude, over_sine.contiguous())
+    order = np.arange(size, dtype=np.float64)[:, None]
+    reduced = _reduced_functions(sine, cosine, max(truncation, 1))  # (m, l, k), one degree more
+    degree = np.arange(size)[None, :]
+    ratio = _ratio(np.arange(size + 2)[None, :], order)
+    values = reduced[:size, :size] * np.where(order > 0, cosine, 1.0)[:, None, :]
+    derivative = -((degree * ratio[:, 1 : size + 1])[..., None]) * reduced[:size, 1 : size + 1]
+    derivative[:, 1:] += ((degree + 1) * ratio[:, :size])[:, 1:, None] * reduced[:size, : size - 1]
+    slope = -np.sqrt(degree * (degree + 1.0))[0, :, None]
+    derivative[0] = slope * cosine * reduced[1, :size]
+    over_cosine = order[:, :, None] * reduced[:size, :size]
+    return LegendreTables(*map(torch.from_numpy, (values, derivative, over_cosine)))
+
+
+def _ratio(degree: NDArray[Any], order: NDArray[Any]) -> NDArray[np.float64]:
+    """ε_l of degree l and order m, zero for l ≤ m."""
+    square = np.maximum(degree * degree - order * order, 0.0)
+    return np.asarray(np.sqrt(square / np.maximum(4.0 * degree * degree - 1.0, 1.0)))
+
+
+def _reduced_functions(
+    sine: NDArray[np.float64], cosine: NDArray[np.float64], truncation: int
+) -> NDArray[np.float64]:
+    """(m, l, k) P_l0 and, for m > 0, Q_lm, for m ≤ T and l ≤ T + 1."""
+    size = truncation + 1
+    table = np.zeros((size, size + 1, sine.size))
+    table[0, 0] = math.sqrt(0.25 / math.pi)
+    table[1, 1] = -math.sqrt(0.375 / math.pi)
+    for m in range(2, size):
+        table[m, m] = -math.sqrt((2 * m + 1) / (2 * m)) * cosine * table[m - 1, m - 1]
+    order = np.arange(size)[:, None]
+    ratio = _ratio(np.arange(size + 1)[None, :], order)
+    for l in range(1, size + 1):
+        m = slice(0, min(l, size))  # the sectoral function of degree l is there already
+        below = table[m, l - 2] * ratio[m, l - 1, None] if l > 1 else 0.0
+        table[m, l] = (sine * table[m, l - 1] - below) / ratio[m, l, None]
+    return table
 
 
 def sum_over_degree(modal: Tensor, table: Tensor) -> Tensor:

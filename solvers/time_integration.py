@@ -4,16 +4,32 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from co2net_phys.errors import NumericalError, UsageError
+from co2net_phys.solvers.blow_up import BlowUpGuard
 from co2net_phys.solvers.equations import SplitEquation
 from co2net_phys.solvers.harmonics import SphericalHarmonics
 
 Step = Callable[[Tensor, float], Tensor]
 """step(state, time) returns the state one time step later."""
+
+
+class StabilityLimits(Protocol):
+    """How far from zero the eigenvalues times the step may lie; every scheme has them."""
+
+    @property
+    def imaginary_limit(self) -> float:
+        """Along the imaginary axis: advection."""
+        ...
+
+    @property
+    def real_limit(self) -> float:
+        """Along the negative real axis: diffusion."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,10 +46,12 @@ class ButcherTable:
     b: tuple[float, ...]
     imaginary_limit: float
     """Largest y for which the scheme does not amplify eigenvalues ±iy/h (advection)."""
+    real_limit: float
+    """Largest x for which it does not amplify the eigenvalue −x/h (diffusion)."""
 
 
 KUTTA3 = ButcherTable(
-    3, (0.0, 0.5, 1.0), ((), (0.5,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6), math.sqrt(3.0)
+    3, (0.0, 0.5, 1.0), ((), (0.5,), (-1.0, 2.0)), (1 / 6, 2 / 3, 1 / 6), math.sqrt(3.0), 2.5127
 )
 """Kutta's scheme, order 3."""
 
@@ -43,6 +61,7 @@ RK4 = ButcherTable(
     ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)),
     (1 / 6, 1 / 3, 1 / 3, 1 / 6),
     math.sqrt(8.0),
+    2.7853,
 )
 """The classical scheme, order 4."""
 
@@ -59,25 +78,56 @@ def lawson(equation: SplitEquation, time_step: float, table: ButcherTable) -> St
         time_step: h, s.
         table: the scheme.
     """
-    nodes, ends = (*table.c, 1.0), (*table.a, table.b)
+    nodes, rows = (*table.c, 1.0), (*table.a, table.b)
     intervals = {end - start for end in nodes for start in (0.0, *table.c) if end >= start}
-    factors = {interval: equation.implicit_factor(interval * time_step) for interval in intervals}
-
-    def combine(i: int, state: Tensor, tendencies: list[Tensor]) -> Tensor:
-        total = factors[nodes[i]] * state
-        for c, weight, tendency in zip(table.c, ends[i], tendencies, strict=False):
-            if weight:
-                total = total + (time_step * weight) * factors[nodes[i] - c] * tendency
-        return total
+    factors = {gap: exact_factor(equation, gap * time_step) for gap in intervals}
+    # Of each tendency j: the later stages i (last: the result) and h a_ij e^{(c_i − c_j) h L}.
+    uses = [
+        [
+            (i, scaled(factors[nodes[i] - c], time_step * row[j]))
+            for i, row in enumerate(rows)
+            if j < len(row) and row[j]
+        ]
+        for j, c in enumerate(table.c)
+    ]
 
     def step(state: Tensor, time: float) -> Tensor:
-        tendencies: list[Tensor] = []
-        for i, c in enumerate(table.c):
-            stage = combine(i, state, tendencies)
-            tendencies.append(equation.explicit_terms(stage, time + c * time_step))
-        return combine(len(table.c), state, tendencies)
+        carried: dict[float, Tensor] = {}
+        for node in nodes:
+            if node not in carried:
+                factor = factors[node]
+                carried[node] = state if factor is None else factor * state
+        stages = [carried[node] for node in nodes]
+        # A tendency goes to all its uses while it is in the cache, and is then forgotten.
+        for j, c in enumerate(table.c):
+            tendency = equation.explicit_terms(stages[j], time + c * time_step)
+            for i, weight in uses[j]:
+                stages[i] = plus(stages[i], weight, tendency)
+        return stages[-1]
 
     return step
+
+
+def exact_factor(equation: SplitEquation, interval: float) -> Tensor | None:
+    """e^{L · interval}, None if it is one everywhere, so that nobody multiplies by it."""
+    if interval == 0.0:
+        return None
+    factor = equation.implicit_factor(interval)
+    if factor.requires_grad or factor.is_meta:  # its values may change, or are not known
+        return factor
+    return None if bool((factor == 1).all()) else factor
+
+
+def scaled(factor: Tensor | None, weight: float) -> Tensor | float:
+    """weight · factor, a plain number if there is no factor; for :func:`plus`."""
+    return weight if factor is None else weight * factor
+
+
+def plus(total: Tensor, weight: Tensor | float, tendency: Tensor) -> Tensor:
+    """total + weight · tendency, in one pass over memory."""
+    if isinstance(weight, float):
+        return torch.add(total, tendency, alpha=weight)
+    return torch.addcmul(total, weight, tendency)
 
 
 def lawson_rk4(equation: SplitEquation, time_step: float) -> Step:
@@ -86,20 +136,43 @@ def lawson_rk4(equation: SplitEquation, time_step: float) -> Step:
 
 
 def stable_time_step(
-    harmonics: SphericalHarmonics, max_speed: float, courant: float = 0.8, table: ButcherTable = RK4
+    harmonics: SphericalHarmonics,
+    max_speed: float,
+    courant: float = 0.8,
+    table: StabilityLimits = RK4,
+    *,
+    explicit_diffusivity: float = 0.0,
 ) -> float:
-    """Time step in s at a fraction ``courant`` of the stability limit of advection.
+    """Time step in s at a fraction ``courant`` of the stability limit.
 
     |w·∇| ≤ max|w| √(T(T+1))/R on degree T, imaginary for a non-divergent wind; the scheme is
-    stable up to ``table.imaginary_limit``. Infinite without wind.
+    stable up to ``table.imaginary_limit``. Diffusion left to the explicit terms has eigenvalues
+    down to −D T(T+1)/R², for ``table.real_limit``. Of both, the shares of the limits add up.
+    Infinite if there is neither.
+
+    Args:
+        harmonics: gives the truncation T and the radius R.
+        max_speed: of the wind that the scheme sees, m s⁻¹: the residual one, where a rotation
+            is taken exactly.
+        courant: share of the limit, dimensionless.
+        table: the scheme.
+        explicit_diffusivity: largest D that the scheme sees, m² s⁻¹.
     """
     degree = harmonics.truncation
-    rate = max_speed * math.sqrt(degree * (degree + 1.0)) / harmonics.radius
-    return math.inf if rate == 0.0 else courant * table.imaginary_limit / rate
+    wavenumber = math.sqrt(degree * (degree + 1.0)) / harmonics.radius
+    advection = max_speed * wavenumber / table.imaginary_limit
+    diffusion = explicit_diffusivity * wavenumber**2 / table.real_limit
+    rate = advection + diffusion
+    return math.inf if rate == 0.0 else courant / rate
 
 
 def check_time_step(
-    time_step: float, harmonics: SphericalHarmonics, max_speed: float, table: ButcherTable = RK4
+    time_step: float,
+    harmonics: SphericalHarmonics,
+    max_speed: float,
+    table: StabilityLimits = RK4,
+    *,
+    explicit_diffusivity: float = 0.0,
 ) -> None:
     """Refuse a time step (s) that is not positive or beyond the stability limit.
 
@@ -109,41 +182,59 @@ def check_time_step(
     """
     if not time_step > 0:
         raise UsageError(f"time step must be positive, got {time_step}")
-    limit = stable_time_step(harmonics, max_speed, courant=1.0, table=table)
+    limit = stable_time_step(
+        harmonics, max_speed, 1.0, table, explicit_diffusivity=explicit_diffusivity
+    )
     if time_step > limit:
+        diffusion = (
+            f" and a diffusivity that varies by up to {explicit_diffusivity:g} m²/s"
+            if explicit_diffusivity
+            else ""
+        )
         raise NumericalError(
             f"time step {time_step:g} s is unstable at T{harmonics.truncation} with winds up to "
-            f"{max_speed:g} m/s: use at most {math.floor(limit)} s"
+            f"{max_speed:g} m/s{diffusion}: use at most {_rounded_down(limit)} s"
         )
 
 
+def _rounded_down(seconds: float) -> str:
+    """Whole seconds where that makes little difference, else three digits."""
+    if seconds >= 100:
+        return str(math.floor(seconds))
+    unit = 10.0 ** (math.floor(math.log10(seconds)) - 2)
+    return f"{math.floor(seconds / unit) * unit:.3g}"
+
+
 def trajectory(
-    step: Step, state: Tensor, start: float, time_step: float, steps_per_output: int = 1
+    step: Step,
+    state: Tensor,
+    start: float,
+    time_step: float,
+    steps_per_output: int = 1,
+    harmonics: SphericalHarmonics | None = None,
 ) -> Iterator[tuple[float, Tensor]]:
     """Endless sequence of (time in s, state), the initial one first.
 
     Args:
-        step: from :func:`lawson_rk4`, of ``time_step``.
-        state: at ``start``.
+        step: from :func:`lawson_rk4` or another scheme, of ``time_step``.
+        state: at ``start``, modal or nodal.
         start: s.
         time_step: s.
         steps_per_output: steps between two outputs.
+        harmonics: tells where a run that fails has gone wrong.
 
     Raises:
         UsageError: ``steps_per_output`` below one.
-        NumericalError: the state is no longer finite.
+        NumericalError: a state is not finite or has blown up; the message says when, where and
+            what the likely cause is.
     """
     if steps_per_output < 1:
         raise UsageError(f"steps per output must be at least 1, got {steps_per_output}")
-    for output in count():
+    guard = BlowUpGuard(time_step, harmonics)
+    guard.check(state, 0, start)
+    for done in count():
         # Times are multiples of the step, so that round-off does not add up.
-        done = output * steps_per_output
-        time = start + done * time_step
-        if not torch.isfinite(torch.view_as_real(state.resolve_conj())).all():
-            raise NumericalError(
-                f"the tracer is not finite at {time:g} s: reduce the time step of {time_step:g} s, "
-                "and look for missing values in the initial state, the wind and the source"
-            )
-        yield time, state
-        for n in range(done, done + steps_per_output):
-            state = step(state, start + n * time_step)
+        if done % steps_per_output == 0:
+            yield start + done * time_step, state
+        state = step(state, start + done * time_step)
+        guard.check(state, done + 1, start + (done + 1) * time_step)

@@ -5,19 +5,25 @@ Build a wind after moving its ``SphericalHarmonics`` to a device; its fields are
 
 import math
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 from co2net_phys.solvers.constants import SECONDS_PER_DAY
 from co2net_phys.solvers.harmonics import SphericalHarmonics
 
 Components = tuple[Tensor, Tensor]
+
+DEGREES = (1, 3, 5)
+"""Degrees of the interpolation in time of :class:`TabulatedWind`."""
+
+SAMPLES_PER_INTERVAL = 4
+"""Instants per interval at which the largest speed of an interpolated wind is looked for."""
 
 
 class Wind(Protocol):
@@ -69,15 +75,20 @@ class SolidBodyRotation(SteadyWind):
     def __init__(
         self, harmonics: SphericalHarmonics, angular_speed: float, tilt_degrees: float = 0.0
     ) -> None:
-        latitude, longitude = harmonics.coordinates()
-        speed, tilt = angular_speed * harmonics.radius, math.radians(tilt_degrees)
+        self.radius, self.angular_speed = harmonics.radius, angular_speed
+        self.tilt_degrees = tilt_degrees
+        super().__init__(*self.at(*harmonics.coordinates(), 0.0))
+        # On the equator of the rotation, which need not pass through a node.
+        self.max_speed = abs(angular_speed * harmonics.radius)
+
+    def at(self, latitude: Tensor, longitude: Tensor, time: float) -> Components:
+        """Wind in m s⁻¹ at any points, coordinates in radians and broadcast together."""
+        speed, tilt = self.angular_speed * self.radius, math.radians(self.tilt_degrees)
         u = speed * (
             latitude.cos() * math.cos(tilt) + latitude.sin() * longitude.cos() * math.sin(tilt)
         )
         v = -speed * math.sin(tilt) * longitude.sin() * torch.ones_like(latitude)
-        super().__init__(u, v)
-        # On the equator of the rotation, which need not pass through a node.
-        self.max_speed = abs(speed)
+        return u, v
 
 
 class DeformationalFlow:
@@ -131,18 +142,22 @@ class DeformationalFlow:
 
 
 class TabulatedWind:
-    """Linear interpolation in time between records, read as they are needed.
+    """Polynomial interpolation in time between records, read as they are needed.
 
-    Only the two records around the present are held, so that a file of any length will do.
+    Degree 1 is linear between neighbours; degrees 3 and 5 take the Lagrange polynomial through the
+    two or three records on either side, near the ends of the table through the nearest ones. Only
+    these degree + 1 records and as many before are held, so that a file of any length will do.
 
     Args:
-        times_seconds: (n,) times of the records, s, ascending, n ≥ 2.
+        times_seconds: (n,) times of the records, s, ascending, n ≥ 2 and n > ``degree``.
         load: ``load(index)`` returns (u, v) of one record, each (nlat, nlon), m s⁻¹.
-        max_speed: largest speed of all records, m s⁻¹; if not given, the first use of
+        max_speed: largest speed of the interpolated wind, m s⁻¹; if not given, the first use of
             ``max_speed`` reads every record once.
+        degree: of the polynomial; the error is of order Δt^(degree + 1) for a smooth wind.
 
     Raises:
         DataError: the times are too few or do not ascend.
+        UsageError: another degree than 1, 3 or 5.
     """
 
     def __init__(
@@ -150,18 +165,34 @@ class TabulatedWind:
         times_seconds: ArrayLike,
         load: Callable[[int], Components],
         max_speed: float | None = None,
+        degree: int = 1,
     ) -> None:
         self.times_seconds = np.asarray(times_seconds, dtype=np.float64)
+        if degree not in DEGREES:
+            raise UsageError(f"wind table: degree {degree} is not one of {DEGREES}")
         if self.times_seconds.ndim != 1 or self.times_seconds.size < 2:
             raise DataError("wind table: need two or more times, or use SteadyWind")
+        if self.times_seconds.size <= degree:
+            raise DataError(
+                f"wind table: {self.times_seconds.size} times are too few for degree {degree}: "
+                f"give {degree + 1} or a lower degree"
+            )
         if not (np.diff(self.times_seconds) > 0).all():
             raise DataError("wind table: times must ascend, sort the records first")
+        self.degree = degree
         self._load = load
-        self._record = lru_cache(maxsize=2)(self._checked)
+        self._held: dict[int, Components] = {}
         self._given_max_speed = max_speed
 
+    @property
+    def is_read_in_order(self) -> bool:
+        """Whether nobody should look ahead: the speed was given so that records wait their turn."""
+        return self._given_max_speed is not None
+
     @classmethod
-    def from_arrays(cls, times_seconds: ArrayLike, u: Tensor, v: Tensor) -> "TabulatedWind":
+    def from_arrays(
+        cls, times_seconds: ArrayLike, u: Tensor, v: Tensor, degree: int = 1
+    ) -> "TabulatedWind":
         """A table held in memory: ``u`` and ``v`` are (n, nlat, nlon), m s⁻¹.
 
         Raises:
@@ -170,7 +201,7 @@ class TabulatedWind:
         count = np.size(times_seconds)
         if u.shape[0] != count or v.shape[0] != count:
             raise DataError(f"wind table: {count} times for {u.shape[0]} u and {v.shape[0]} v")
-        return cls(times_seconds, lambda index: (u[index], v[index]))
+        return cls(times_seconds, lambda index: (u[index], v[index]), degree=degree)
 
     def __call__(self, time: float) -> Components:
         """Wind at ``time``, s.
@@ -186,19 +217,52 @@ class TabulatedWind:
                 f"wind table: no wind at {time:g} s, it covers {first:g} to {last:g} s; "
                 "shorten the run or provide more records"
             )
-        after = int(np.searchsorted(self.times_seconds, time, side="right"))
-        after = min(max(after, 1), self.times_seconds.size - 1)
-        t0, t1 = self.times_seconds[after - 1], self.times_seconds[after]
-        share = float(min(max((time - t0) / (t1 - t0), 0.0), 1.0))
-        (u0, v0), (u1, v1) = self._record(after - 1), self._record(after)
-        return torch.lerp(u0, u1, share), torch.lerp(v0, v1, share)
+        moment = min(max(time, first), last)
+        window = self._window(moment)
+        records = [self._record(index) for index in window]
+        weights = _lagrange_weights(self.times_seconds[window.start : window.stop], moment)
+        if self.degree == 1:
+            (u0, v0), (u1, v1) = records
+            return torch.lerp(u0, u1, weights[1]), torch.lerp(v0, v1, weights[1])
+        return _weighted([u for u, _ in records], weights), _weighted(
+            [v for _, v in records], weights
+        )
 
     @cached_property
     def max_speed(self) -> float:
-        """Largest speed of all records, m s⁻¹; interpolation cannot exceed it."""
+        """Largest speed, m s⁻¹: of the records, which linear interpolation cannot exceed.
+
+        A polynomial of higher degree can. It is then sampled within every interval, and what it
+        may reach between the samples is allowed for by a margin of 5 %.
+        """
         if self._given_max_speed is not None:
             return self._given_max_speed
-        return max(_max_speed(*self._checked(i)) for i in range(self.times_seconds.size))
+        if self.degree == 1:
+            return max(_max_speed(*self._checked(i)) for i in range(self.times_seconds.size))
+        shares = np.arange(SAMPLES_PER_INTERVAL) / SAMPLES_PER_INTERVAL
+        starts, steps = self.times_seconds[:-1], np.diff(self.times_seconds)
+        moments = [*(starts[:, None] + steps[:, None] * shares).ravel(), self.times_seconds[-1]]
+        return 1.05 * max(_max_speed(*self(float(moment))) for moment in moments)
+
+    def _window(self, time: float) -> range:
+        """The degree + 1 records around ``time``, as many on either side as the table has."""
+        size = self.times_seconds.size
+        before = int(np.searchsorted(self.times_seconds, time, side="right")) - 1
+        start = min(max(before - (self.degree - 1) // 2, 0), size - 1 - self.degree)
+        return range(start, start + self.degree + 1)
+
+    def _record(self, index: int) -> Components:
+        if index in self._held:
+            return self._held[index]
+        u, v = self._checked(index)
+        if u.requires_grad or v.requires_grad:
+            # A gradient may repeat a step: then the record must be made again as well.
+            return u, v
+        # Twice the window: trajectories ask for times that go back and forth.
+        if len(self._held) > 2 * self.degree + 1:
+            self._held.pop(next(iter(self._held)))  # the one held longest
+        self._held[index] = (u, v)
+        return u, v
 
     def _checked(self, index: int) -> Components:
         u, v = self._load(index)
@@ -206,12 +270,29 @@ class TabulatedWind:
         return u, v
 
 
+def _lagrange_weights(times: NDArray[np.float64], time: float) -> list[float]:
+    """Values at ``time`` of the polynomials that are one at one of ``times``, zero at the rest."""
+    weights = []
+    for k, own in enumerate(times):
+        others = np.delete(times, k)
+        weights.append(float(np.prod((time - others) / (own - others))))
+    return weights
+
+
+def _weighted(records: list[Tensor], weights: list[float]) -> Tensor:
+    total = records[0] * weights[0]
+    for record, weight in zip(records[1:], weights[1:], strict=True):
+        total = torch.add(total, record, alpha=weight)
+    return total
+
+
 def _check_record(u: Tensor, v: Tensor, name: str) -> None:
     if u.shape != v.shape:
         raise DataError(f"{name}: u {tuple(u.shape)} and v {tuple(v.shape)} differ in shape")
-    if not (torch.isfinite(u).all() and torch.isfinite(v).all()):
+    # Detached, since the test itself must leave no trace in a gradient.
+    if not (torch.isfinite(u.detach()).all() and torch.isfinite(v.detach()).all()):
         raise DataError(f"{name}: values are missing or not finite, fill them first")
 
 
 def _max_speed(u: Tensor, v: Tensor) -> float:
-    return float(torch.hypot(u, v).max())
+    return float(torch.hypot(u.detach(), v.detach()).max())

@@ -62,7 +62,11 @@ def test_every_command_line_parses(path, commands):
     for line in command_lines(path):
         words = [word for word in shlex.split(line, comments=True)[1:] if word != "--quiet"]
         assert words[0] in commands, line
-        context = commands[words[0]].make_context(words[0], words[1:])  # raises on a wrong option
+        command, rest = commands[words[0]], words[1:]
+        if hasattr(command, "commands"):  # a group: the next word names its member
+            assert rest[0] in command.commands, line
+            command, rest = command.commands[rest[0]], rest[1:]
+        context = command.make_context(words[0], rest)  # raises on a wrong option
         context.close()
 
 
@@ -126,7 +130,11 @@ def test_the_site_asks_for_nothing_from_the_network(settings):
 
 def test_the_command_page_documents_every_command(commands):
     page = (DOCS / "reference" / "cli.md").read_text()
-    assert re.findall(r"<!-- command: (\w+) -->", page) == list(commands)
+    names = []
+    for name, command in commands.items():
+        members = getattr(command, "commands", None)
+        names += [name] if members is None else [f"{name} {member}" for member in members]
+    assert re.findall(r"<!-- command: ([\w ]+) -->", page) == names
 
 
 def test_the_citation_and_the_changelog_name_the_version():

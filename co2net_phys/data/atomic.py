@@ -96,13 +96,16 @@ def explained_writing_errors(target: Path, expected_bytes: int = 0) -> Iterator[
         raise _explained(target, error, expected_bytes) from error
 
 
-def publish(temporary: Path, target: Path) -> None:
+def publish(temporary: Path, target: Path, *, is_flushed: bool = False) -> None:
     """Flush ``temporary`` (a file or a folder) to the disk and rename it to ``target``.
+
+    ``is_flushed`` says that every file of it has reached the disk already.
 
     A file replaces a file in one step. A folder cannot replace anything in one step: the old
     target is moved aside first, and moved back if the rename fails.
     """
-    _flush(temporary)
+    if not is_flushed:
+        _flush(temporary)
     if (temporary.is_dir() and os.path.lexists(target)) or target.is_dir():
         aside = target.with_name(f"{target.name}.old-{os.getpid()}")
         os.rename(target, aside)
@@ -114,7 +117,7 @@ def publish(temporary: Path, target: Path) -> None:
         remove(aside)
     else:
         os.replace(temporary, target)
-    _flush_entry(target.parent)
+    flush_entry(target.parent)
 
 
 def remove(path: Path) -> None:
@@ -161,11 +164,11 @@ def _flush(path: Path) -> None:
     """Make sure that a file, or every file of a folder, has reached the disk."""
     if path.is_dir():
         for entry in path.rglob("*"):
-            _flush_entry(entry)
-    _flush_entry(path)
+            flush_entry(entry)
+    flush_entry(path)
 
 
-def _flush_entry(path: Path) -> None:
+def flush_entry(path: Path) -> None:
     """Call fsync on one file or folder; some file systems refuse it for folders."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

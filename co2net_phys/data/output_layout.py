@@ -1,12 +1,13 @@
 """What our output files look like: variables, coordinates, bounds, time encoding, attributes.
 
-The rules hold for NetCDF and Zarr alike: float32 data with `_FillValue`, coordinates and bounds
-in float64 without one, CF attributes on every coordinate, time in hours since the start.
+The rules hold for NetCDF and Zarr alike: data in float32 (float64 where a variable asks
+for it) with `_FillValue`, coordinates and bounds in float64 without one, CF attributes on every
+coordinate, time in hours since the start.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import cftime
 import numpy as np
@@ -33,10 +34,12 @@ class OutputVariable:
         attributes: CF attributes; at least ``long_name`` and ``units``.
         dimensions: ("time", "latitude", "longitude"), ("time", "station"), or without "time" for
             a field that is written once.
+        dtype: type in the file; float64 where more than seven digits matter.
     """
 
     attributes: Mapping[str, str]
     dimensions: tuple[str, ...] = ("time", "latitude", "longitude")
+    dtype: Literal["float32", "float64"] = "float32"
 
     @property
     def has_time(self) -> bool:
@@ -199,6 +202,23 @@ def coverage_attributes(
         attributes["time_coverage_end"] = encoding.iso(last) + "Z"
         attributes["time_coverage_duration"] = f"PT{hours * 3600.0:.0f}S"
     return attributes
+
+
+def checked(
+    name: str, values: NDArray[Any], variable: OutputVariable, template: xr.Dataset
+) -> NDArray[Any]:
+    """Return one record of a variable in its type.
+
+    Raises:
+        ValueError: the shape is not that of its dimensions other than time.
+    """
+    with np.errstate(over="ignore"):  # of a run that blows up: the solver will say so
+        array = np.asarray(values, dtype=variable.dtype)
+    dimensions = [d for d in variable.dimensions if d != "time"]
+    shape = tuple(template.sizes[dimension] for dimension in dimensions)
+    if array.shape != shape:
+        raise ValueError(f"'{name}' must have shape {shape} {tuple(dimensions)}, got {array.shape}")
+    return array
 
 
 def is_data(name: str, dataset: xr.Dataset) -> bool:

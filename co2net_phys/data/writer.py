@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from co2net_phys.data.output_layout import (
     OutputVariable,
     Time,
     TimeEncoding,
+    checked,
     coverage_attributes,
     is_data,
 )
@@ -183,16 +183,8 @@ class StreamingWriter:
             raise ValueError("the writer is used outside its `with` block")
         return self._backend
 
-    def _checked(self, name: str, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the values as float32, refusing a wrong shape."""
-        array = np.asarray(values, dtype=np.float32)
-        dimensions = [d for d in self._variables[name].dimensions if d != "time"]
-        shape = tuple(self._template.sizes[dimension] for dimension in dimensions)
-        if array.shape != shape:
-            raise ValueError(
-                f"'{name}' must have shape {shape} {tuple(dimensions)}, got {array.shape}"
-            )
-        return array
+    def _checked(self, name: str, values: NDArray[Any]) -> NDArray[Any]:
+        return checked(name, values, self._variables[name], self._template)
 
 
 def write_dataset(

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import ZstdCodec
 
 from co2net_phys.data.output_layout import (
     FILL_VALUE,
@@ -33,10 +34,10 @@ _PROBE_BLOCKS = 64
 class Backend(Protocol):
     """What the writer needs from a file format."""
 
-    def append(self, hours: float, values: Mapping[str, NDArray[np.float32]]) -> None:
+    def append(self, hours: float, values: Mapping[str, NDArray[Any]]) -> None:
         """Add one record at ``hours`` since the start."""
 
-    def write_static(self, name: str, values: NDArray[np.float32]) -> None:
+    def write_static(self, name: str, values: NDArray[Any]) -> None:
         """Write a field without time."""
 
     def close(self, attributes: Mapping[str, str | float]) -> None:
@@ -94,7 +95,7 @@ class NetcdfBackend:
         chunks = [1 if d == "time" else template.sizes[d] for d in variable.dimensions]
         created = self._file.createVariable(
             name,
-            "f4",
+            variable.dtype,
             variable.dimensions,
             chunksizes=chunks,
             fill_value=FILL_VALUE,
@@ -104,18 +105,18 @@ class NetcdfBackend:
         )
         created.setncatts(data_attributes(variable, template, encoding.cell_method))
 
-    def append(self, hours: float, values: Mapping[str, NDArray[np.float32]]) -> None:
+    def append(self, hours: float, values: Mapping[str, NDArray[Any]]) -> None:
         """Add one record at ``hours`` since the start."""
         with true_errno(self._path):
             index = len(self._file.dimensions["time"])
             self._file["time"][index] = hours
             for name, array in values.items():
-                self._file[name][index] = _filled(array)
+                self._file[name][index] = filled(array)
 
-    def write_static(self, name: str, values: NDArray[np.float32]) -> None:
+    def write_static(self, name: str, values: NDArray[Any]) -> None:
         """Write a field without time."""
         with true_errno(self._path):
-            self._file[name][...] = _filled(values)
+            self._file[name][...] = filled(values)
 
     def close(self, attributes: Mapping[str, str | float]) -> None:
         """Add global attributes and finish the file."""
@@ -146,18 +147,18 @@ class ZarrBackend:
         self._encoding = encoding
         self._records_per_chunk = records_per_chunk
         self._hours: list[float] = []
-        self._records: list[Mapping[str, NDArray[np.float32]]] = []
-        self._static: dict[str, NDArray[np.float32]] = {}
+        self._records: list[Mapping[str, NDArray[Any]]] = []
+        self._static: dict[str, NDArray[Any]] = {}
         self._is_created = False
 
-    def append(self, hours: float, values: Mapping[str, NDArray[np.float32]]) -> None:
+    def append(self, hours: float, values: Mapping[str, NDArray[Any]]) -> None:
         """Add one record at ``hours`` since the start."""
         self._hours.append(hours)
         self._records.append({name: array.copy() for name, array in values.items()})
         if len(self._hours) == self._records_per_chunk:
             self._flush()
 
-    def write_static(self, name: str, values: NDArray[np.float32]) -> None:
+    def write_static(self, name: str, values: NDArray[Any]) -> None:
         """Keep a field without time until the file is closed."""
         self._static[name] = values.copy()
 
@@ -169,7 +170,7 @@ class ZarrBackend:
             {name: self._array(name, array) for name, array in self._static.items()}
         )
         if static:
-            write_zarr(static, self._path, mode="a")
+            write_zarr(static, self._path, mode="a", dtypes=self._dtypes())
         zarr.open_group(self._path, mode="r+").attrs.update(dict(attributes))
 
     def abandon(self) -> None:
@@ -192,16 +193,27 @@ class ZarrBackend:
         else:
             sizes = {"time": self._records_per_chunk}
             # Bounds and static fields go in once, with the first records.
-            write_zarr(self._template.merge(block), self._path, mode="w", chunk_sizes=sizes)
+            whole = self._template.merge(block)
+            write_zarr(whole, self._path, mode="w", chunk_sizes=sizes, dtypes=self._dtypes())
             self._is_created = True
         self._hours.clear()
         self._records.clear()
 
-    def _array(self, name: str, values: NDArray[np.float32]) -> xr.Variable:
-        variable = self._variables[name]
-        attributes = data_attributes(variable, self._template, self._encoding.cell_method)
-        attributes.pop("coordinates", None)  # xarray writes that one itself
-        return xr.Variable(variable.dimensions, values, attributes)
+    def _array(self, name: str, values: NDArray[Any]) -> xr.Variable:
+        variable, method = self._variables[name], self._encoding.cell_method
+        return zarr_variable(variable, self._template, method, values)
+
+    def _dtypes(self) -> dict[str, str]:
+        return {name: variable.dtype for name, variable in self._variables.items()}
+
+
+def zarr_variable(
+    variable: OutputVariable, template: xr.Dataset, cell_method: str, values: Any
+) -> xr.Variable:
+    """Return values of the full dimensions with the attributes that go to Zarr."""
+    attributes = data_attributes(variable, template, cell_method)
+    attributes.pop("coordinates", None)  # xarray writes that one itself
+    return xr.Variable(variable.dimensions, values, attributes)
 
 
 def write_zarr(
@@ -210,16 +222,33 @@ def write_zarr(
     *,
     mode: Literal["w", "a"],
     chunk_sizes: Mapping[str, int] | None = None,
+    dtypes: Mapping[str, str] | None = None,
+    compute: bool = True,
 ) -> None:
-    """Write a dataset with the encoding rules of this project as Zarr v3."""
+    """Write a dataset with the encoding rules of this project as Zarr v3.
+
+    Args:
+        dataset: what to write.
+        path: folder of the store.
+        mode: "w" makes it anew, "a" adds to it.
+        chunk_sizes: by dimension; whole dimensions otherwise.
+        dtypes: of data variables that are not float32.
+        compute: whether values of dask arrays are written, or only their description.
+    """
     encoding: dict[str, dict[str, Any]] = {}
     for name, variable in dataset.variables.items():
         sizes: dict[Any, int] = dict(variable.sizes) | dict(chunk_sizes or {})
         rules: dict[str, Any] = {"chunks": tuple(max(1, sizes[d]) for d in variable.dims)}
-        encoding[str(name)] = rules | value_encoding(str(name), dataset)
-    dataset.drop_encoding().to_zarr(
-        path, mode=mode, zarr_format=3, consolidated=False, encoding=encoding
-    )
+        rules |= value_encoding(str(name), dataset)
+        if "dtype" in rules:
+            rules["dtype"] = (dtypes or {}).get(str(name), rules["dtype"])
+            if not compute:
+                rules["fill_value"] = FILL_VALUE  # what a chunk that is not there yet reads as
+                rules["compressors"] = [ZstdCodec(level=1)]  # twice as fast as the default
+        encoding[str(name)] = rules
+    options: dict[str, Any] = {"mode": mode, "zarr_format": 3, "consolidated": False}
+    options |= {"encoding": encoding, "compute": compute}
+    dataset.drop_encoding().to_zarr(path, **options)
 
 
 def value_encoding(name: str, dataset: xr.Dataset) -> dict[str, Any]:
@@ -230,7 +259,7 @@ def value_encoding(name: str, dataset: xr.Dataset) -> dict[str, Any]:
     return {} if kind.kind in "OUS" else {"_FillValue": None}
 
 
-def _filled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def filled(values: NDArray[Any]) -> NDArray[Any]:
     """Replace NaN by the fill value."""
     return np.where(np.isnan(values), FILL_VALUE, values)
 

@@ -23,31 +23,31 @@ def declination(year_phase: float) -> float:
 @lru_cache(maxsize=4)  # several sources ask for the same moment; nobody writes into the answer
 def sunlight(geography: Geography, day_phase: float, year_phase: float) -> Field:
     """Cosine of the solar zenith angle, zero at night (nlat, nlon)."""
-    hour_angle = 2 * np.pi * (day_phase - 0.5) + np.radians(geography.longitude)
-    north, sun = np.radians(geography.latitude), declination(year_phase)
+    hour_angle = 2 * np.pi * (day_phase - 0.5) + np.radians(geography.east)
+    north, sun = np.radians(geography.north), declination(year_phase)
     cosine = np.sin(north) * np.sin(sun) + np.cos(north) * np.cos(sun) * np.cos(hour_angle)
     return np.asarray(np.maximum(cosine, 0))
 
 
 def local_day_phase(geography: Geography, day_phase: float) -> Field:
-    """Fraction of the local solar day, in [0, 1)."""
-    return np.asarray((day_phase + geography.longitude / 360) % 1)
+    """Fraction of the local solar day, in [0, 1), (1, nlon)."""
+    return np.asarray((day_phase + geography.east / 360) % 1)
 
 
 def summer(geography: Geography, year_phase: float, peak: float) -> Field:
-    """Seasonal wave, +1 at `peak` (year phase) in the north and −1 then in the south."""
-    hemisphere = np.tanh(geography.latitude / 10)
+    """Seasonal wave (nlat, 1), +1 at `peak` (year phase) in the north and −1 then in the south."""
+    hemisphere = np.tanh(geography.north / 10)
     return np.asarray(hemisphere * np.cos(2 * np.pi * (year_phase - peak)))
 
 
 @lru_cache(maxsize=4)
 def temperature(geography: Geography, day_phase: float, year_phase: float) -> Field:
     """Normal near-surface temperature in K (nlat, nlon)."""
-    sine = np.abs(np.sin(np.radians(geography.latitude)))
+    sine = np.abs(np.sin(np.radians(geography.north)))
     annual = 301 - 48 * sine**2 - LAPSE_RATE * geography.orography
     seasonal = (2 + (2 + 19 * geography.land) * sine**1.5) * summer(geography, year_phase, 0.55)
     afternoon = np.cos(2 * np.pi * (local_day_phase(geography, day_phase) - 0.61))
-    diurnal = (0.4 + 4.6 * geography.land) * np.cos(np.radians(geography.latitude)) * afternoon
+    diurnal = (0.4 + 4.6 * geography.land) * np.cos(np.radians(geography.north)) * afternoon
     return annual + seasonal + diurnal
 
 

@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from co2net_phys.errors import UsageError
 from co2net_phys.simulation.sources import COMPONENTS
 
+Integrator = Literal[
+    "auto", "rk4", "low-storage", "semi-lagrangian", "chebyshev", "exact-zonal", "exact-solid-body"
+]
+"""How the spectral scheme steps in time; see `co2net_phys.solvers.integrators`."""
+
 
 class SimulationConfig(BaseModel):
     """How to integrate and what to write; times in seconds, SI units."""
@@ -30,6 +35,18 @@ class SimulationConfig(BaseModel):
     """Seconds; None takes the longest stable step that divides `output_every`."""
     diffusivity: float = Field(default=1e5, ge=0)
     """Horizontal diffusivity D in m2 s-1."""
+    hyperdiffusivity: float = Field(default=0.0, ge=0)
+    """Damping of the smallest scales in m4 s-1; spectral scheme only."""
+    lifetime: float | None = Field(default=None, gt=0)
+    """Seconds in which the tracers decay by a factor e; None for no decay."""
+    scheme: Literal["spectral", "monotone"] = "spectral"
+    """Spherical harmonics, accurate for smooth fields, or finite volumes without new extremes."""
+    integrator: Integrator = "rk4"
+    """Time integration of the spectral scheme; `auto` picks an exact one if there is."""
+    form: Literal["advective", "flux"] = "advective"
+    """Keep constants, or keep the mass, where the wind is divergent."""
+    diagnostics: bool = False
+    """Whether mean, variance, extremes, spectrum and Courant number are written too."""
     grid: Literal["carbontracker", "model"] = "carbontracker"
     """Output on the 2° × 3° CarbonTracker grid or on the solver's Gaussian grid."""
     components: tuple[str, ...] = COMPONENTS
@@ -39,6 +56,11 @@ class SimulationConfig(BaseModel):
     separate: bool = False
     """Also carry each source as a tracer of its own."""
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def decay(self) -> float:
+        """Rate of decay in s-1."""
+        return 0.0 if self.lifetime is None else 1.0 / self.lifetime
 
     @model_validator(mode="after")
     def _known_components(self) -> SimulationConfig:

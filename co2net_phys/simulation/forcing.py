@@ -83,7 +83,7 @@ class SurfaceForcing:
             name: self.sources.flux(name, seconds, air.cloudiness) / moles
             for name in self.components
         }
-        gains[BOUNDARY] = rate * free_troposphere(self.geography.latitude, self.clock, seconds)
+        gains[BOUNDARY] = rate * free_troposphere(self.geography.north, self.clock, seconds)
         gains[TOTAL] = np.sum(list(gains.values()), axis=0)
         return (
             torch.as_tensor(np.stack([gains[tracer] for tracer in self.tracers])),

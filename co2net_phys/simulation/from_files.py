@@ -17,7 +17,7 @@ from co2net_phys.simulation.clock import Clock
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.forcing import TOTAL, Air, SurfaceForcing
 from co2net_phys.simulation.geography import Field, Geography
-from co2net_phys.simulation.initial import NamedField, to_tracers
+from co2net_phys.simulation.initial import NamedField
 from co2net_phys.simulation.sources import SurfaceSources
 from co2net_phys.simulation.world import World
 from co2net_phys.solvers import (
@@ -86,6 +86,7 @@ def file_world(
     description = winds.level_description if isinstance(winds, WindSeries) else ""
     output_grid = Grid.carbontracker() if config.grid == "carbontracker" else harmonics.grid
     names = ("ua", "va") if description else ("uas", "vas")
+    nodal = torch.as_tensor(np.stack([field.values for field in initial]))
 
     def auxiliary(seconds: float) -> dict[str, Field]:
         modal = harmonics.streamfunction_and_potential(*wind(seconds))
@@ -97,7 +98,8 @@ def file_world(
         clock=clock,
         wind=wind,
         source=_first_tracer_forcing(config, harmonics, clock, wind, len(initial)),
-        initial=to_tracers(harmonics, [field.values for field in initial]),
+        initial=harmonics.to_modal(nodal),
+        initial_nodal=nodal,
         first_second=0.0,
         output_grid=output_grid,
         tracers=tuple(field.name for field in initial),

@@ -76,6 +76,16 @@ class Geography:
 
     grid: Grid
 
+    @property
+    def north(self) -> Field:
+        """Degrees north, (nlat, 1): what depends on latitude alone is worked out once a row."""
+        return self.grid.latitude[:, None]
+
+    @property
+    def east(self) -> Field:
+        """Degrees east, (1, nlon)."""
+        return self.grid.longitude[None, :]
+
     @cached_property
     def latitude(self) -> Field:
         """Degrees north, broadcast to the grid."""

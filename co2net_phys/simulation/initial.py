@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from co2net_phys.data.fields import read_field
 from co2net_phys.data.interpolation import BilinearInterpolator
@@ -114,8 +112,3 @@ def field_from_file(
         field.latitude, field.longitude, grid.latitude, grid.longitude
     )
     return interpolator(values)
-
-
-def to_tracers(harmonics: SphericalHarmonics, fields: list[Field]) -> Tensor:
-    """Stack nodal fields as modal tracers (K, T+1, T+1)."""
-    return harmonics.to_modal(torch.as_tensor(np.stack(fields)))

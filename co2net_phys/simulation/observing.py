@@ -42,8 +42,18 @@ class StationNetwork:
 
         `field` is (nlat, nlon) in µmol mol-1; each call is one time step later.
         """
+        noise = self._advance()
         value = sample_at(field, *self.grid, self.site_latitude, self.site_longitude)
-        value = value + NOISE * self.random.standard_normal(len(self.stations))
+        return np.where(self.down, np.nan, value + NOISE * noise).astype(np.float32)
+
+    def skip(self, steps: int) -> None:
+        """Pass over `steps` observations: the next one is as if they had been made."""
+        for _ in range(steps):
+            self._advance()
+
+    def _advance(self) -> NDArray[np.float64]:
+        """Break and mend instruments for one step; return standard normal noise (S,)."""
+        noise = self.random.standard_normal(len(self.stations))
         chance = self.random.random(len(self.stations))
         self.down = np.where(self.down, chance >= self.mends, chance < self.fails)
-        return np.where(self.down, np.nan, value).astype(np.float32)
+        return noise

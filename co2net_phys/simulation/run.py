@@ -1,40 +1,36 @@
-"""Integrate a world and stream it to disk."""
+"""Integrate a world and stream it to disk, from the start or from where a killed run stopped."""
 
 from __future__ import annotations
 
-import math
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
-from co2net_phys.data.output_layout import (
-    OutputVariable,
-    TimeEncoding,
-    latitude_longitude_template,
-    station_coordinates,
-)
-from co2net_phys.data.schema import CO2, STATION_CO2, VARIABLES
+from co2net_phys.data.opening import open_dataset
+from co2net_phys.data.schema import STATION_CO2
 from co2net_phys.data.stations import Station
-from co2net_phys.data.writer import StreamingWriter
-from co2net_phys.errors import UsageError
+from co2net_phys.data.writer_restart import Restart
+from co2net_phys.data.writer_resumable import ResumableWriter
+from co2net_phys.errors import Co2physError, NumericalError
 from co2net_phys.simulation.config import SimulationConfig
-from co2net_phys.simulation.forcing import NODE_INTERVAL
+from co2net_phys.simulation.diagnostics import Diagnostics
 from co2net_phys.simulation.geography import Field
+from co2net_phys.simulation.integration import Integration, integration
 from co2net_phys.simulation.observing import StationNetwork
+from co2net_phys.simulation.output import output_bytes, output_layout
 from co2net_phys.simulation.world import World
-from co2net_phys.solvers import (
-    AdvectionDiffusion,
-    check_time_step,
-    lawson_rk4,
-    stable_time_step,
-    trajectory,
-)
 
-GRID = ("latitude", "longitude")
+LOG = logging.getLogger(__name__)
 
 TIMED_STEPS = 7
 """Steps that a plan takes to estimate the time of a run."""
@@ -49,6 +45,10 @@ class Plan:
     output_grid: tuple[int, int]
     frames: int
     variables: tuple[str, ...]
+    integrator: str
+    """Name of the scheme that steps in time."""
+    reason: str
+    """Why that one."""
     time_step: float
     """Seconds."""
     steps: int
@@ -71,54 +71,30 @@ class Extent(NamedTuple):
     units: str
 
 
-def time_step_of(world: World, config: SimulationConfig) -> float:
-    """Return the user's step if it is stable, else the longest that divides the output interval.
-
-    Raises
-    ------
-    NumericalError
-        The user's step is unstable; the message says the largest that is not.
-    UsageError
-        The user's step does not divide the output interval.
-    """
-    if config.time_step is not None:
-        check_time_step(config.time_step, world.harmonics, world.wind.max_speed)
-        ratio = config.output_every / config.time_step
-        if abs(ratio - round(ratio)) > 1e-9:
-            raise UsageError(
-                f"--time-step {config.time_step:g} s does not divide --output-every "
-                f"{config.output_every:g} s; choose one that does"
-            )
-        return config.time_step
-    longest = stable_time_step(world.harmonics, world.wind.max_speed)
-    longest = min(longest, NODE_INTERVAL) if world.source is not None else longest
-    return config.output_every / math.ceil(config.output_every / longest)
-
-
 def plan(world: World, config: SimulationConfig, stations: Sequence[Station] = ()) -> Plan:
     """Work out sizes, and time a few steps, without writing; leaves `world` used up."""
-    step_length = time_step_of(world, config)
-    equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
-    step = lawson_rk4(equation, step_length)
+    scheme = integration(world, config)
     length = (config.frames - 1) * config.output_every - world.first_second
-    steps = round(length / step_length)
-    state, moment, spent = world.initial, world.first_second, [0.0]
-    for _ in range(min(TIMED_STEPS, steps)):
+    steps = round(length / scheme.time_step)
+    state, spent = scheme.initial, [0.0]
+    for number in range(min(TIMED_STEPS, steps)):
         started = time.perf_counter()
-        state = step(state, moment)
+        state = scheme.step(state, scheme.time(number))
         spent.append(time.perf_counter() - started)
-        moment += step_length
     seconds = float(np.median(spent))  # the first one fills the caches
-    variables = _output_variables(world, stations)
+    diagnostics = Diagnostics(scheme) if config.diagnostics else None
+    layout = output_layout(world, config, stations, diagnostics, {})
     return Plan(
         truncation=world.harmonics.truncation,
         tracers=len(world.initial),
         output_grid=world.output_grid.shape,
         frames=config.frames,
-        variables=tuple(variables),
-        time_step=step_length,
+        variables=tuple(layout.variables),
+        integrator=scheme.name,
+        reason=scheme.reason,
+        time_step=scheme.time_step,
         steps=steps,
-        expected_bytes=_output_bytes(world, config, variables, len(stations)),
+        expected_bytes=output_bytes(layout),
         expected_seconds=steps * seconds,
     )
 
@@ -131,45 +107,123 @@ def simulate(
     attributes: Mapping[str, str | float],
     stations: Sequence[Station] = (),
     overwrite: bool = False,
+    resume: bool = False,
     progress: Callable[[int], None] = lambda frame: None,
+    say: Callable[[str], None] = LOG.info,
 ) -> dict[str, Extent]:
     """Integrate `world` and write its frames, with station observations where asked.
+
+    A run that ends early, for whatever reason, leaves its frames in ``<path>.partial.zarr``; with
+    `resume` it goes on from the last one and gives the same bytes as without the interruption.
 
     Returns the extent of each tracer, by name.
 
     Raises
     ------
     NumericalError
-        The tracer is no longer finite, or the step is unstable; nothing is left behind.
+        The tracer has blown up or is not finite, or the step is unstable.
     DataError
-        The output cannot be written.
+        The output cannot be written, or holds an unfinished run and `resume` is false.
+    UsageError
+        `resume`, and the earlier run had another configuration, inputs or version.
     """
-    step_length = time_step_of(world, config)
-    equation = AdvectionDiffusion(world.harmonics, world.wind, config.diffusivity, world.source)
-    steps_per_output = round(config.output_every / step_length)
-    skipped = round(-world.first_second / config.output_every)  # frames of the spin-up
-    step = lawson_rk4(equation, step_length)
-    states = trajectory(step, world.initial, world.first_second, step_length, steps_per_output)
-    network = _network(world, config, stations)
-    extents: dict[str, Extent] = {}
-    with _writer(world, config, path, attributes, stations, overwrite) as writer:
-        for name, field in world.static.items():
-            writer.write_static(name, field)
-        for number, (seconds, state) in enumerate(states):
-            if number >= skipped:
-                nodal = world.harmonics.synthesise(state, world.output_grid).numpy()
-                record = dict(zip(world.tracers, nodal, strict=True))
-                extents = {
-                    name: _extended(extents.get(name), world, record[name], name) for name in record
-                }
-                record |= world.auxiliary(seconds)
-                if network is not None:
-                    record[STATION_CO2] = network.observe(record[world.tracers[0]])
-                writer.append(world.clock.moment(seconds), record)
+    scheme = integration(world, config)
+    if config.integrator == "auto" and config.scheme == "spectral":
+        say(f"integrator {scheme.name}, step {scheme.time_step:g} s: {scheme.reason}")
+    frames = _Frames(scheme, config, stations)
+    layout = output_layout(world, config, stations, frames.diagnostics, attributes)
+    writer = ResumableWriter(
+        path,
+        layout,
+        resume=resume,
+        overwrite=overwrite,
+        expected_bytes=output_bytes(layout) // 2,  # compression saves at least this much
+    )
+    if resume and writer.is_finished():
+        say(f"{path}: is complete already, nothing to do")
+        return _extents_of(path, world)
+    total = frames.skipped + config.frames
+    with _saying_what_is_kept(writer), writer:
+        begin, done = frames.take_up(writer.restart)
+        if done:
+            say(f"{path}: go on after {max(done - frames.skipped, 0)} of {config.frames} frames")
+        for number, seconds, state in islice(scheme.outputs(done, begin), total - done):
+            record = frames.record(number, seconds, state)
+            writer.append(record, frames.restart(number + 1, state))
             progress(number + 1)
-            if number + 1 == skipped + config.frames:
-                break
-    return extents
+    return frames.extents
+
+
+class _Frames:
+    """Turns states into records, and remembers what a resumed run must know of those before."""
+
+    def __init__(
+        self, scheme: Integration, config: SimulationConfig, stations: Sequence[Station]
+    ) -> None:
+        self.scheme, self.world = scheme, scheme.world
+        self.skipped = round(-self.world.first_second / config.output_every)
+        self.diagnostics = Diagnostics(scheme) if config.diagnostics else None
+        grid = self.world.output_grid
+        self.network = (
+            StationNetwork(
+                stations, grid.latitude, grid.longitude, config.seed, config.output_every
+            )
+            if stations
+            else None
+        )
+        self.extents: dict[str, Extent] = {}
+
+    def take_up(self, restart: Restart | None) -> tuple[Tensor | None, int]:
+        """Return the last state and how many outputs are done; bring everything else there."""
+        if restart is None:
+            return None, 0
+        self.extents = {name: Extent(*row) for name, row in restart.facts["extents"].items()}
+        if self.network is not None:
+            self.network.skip(max(restart.done - self.skipped, 0))
+        state = torch.from_numpy(restart.arrays["state"].copy())
+        return torch.view_as_complex(state) if self.scheme.is_modal else state, restart.done
+
+    def restart(self, done: int, state: Tensor) -> Restart:
+        """What a run needs that goes on after `done` outputs."""
+        numbers = torch.view_as_real(state.resolve_conj()) if state.is_complex() else state
+        facts = {"extents": {name: list(extent) for name, extent in self.extents.items()}}
+        return Restart(done, {"state": numbers.numpy().copy()}, facts)
+
+    def record(
+        self, number: int, seconds: float, state: Tensor
+    ) -> dict[str, NDArray[np.float64]] | None:
+        """Everything to write at an output; None in the spin-up."""
+        if number < self.skipped:
+            return None
+        frame = self.scheme.on_output_grid(state)
+        record = dict(zip(self.world.tracers, frame, strict=True))
+        self.extents = {
+            name: _extended(self.extents.get(name), self.world, field, name)
+            for name, field in record.items()
+        }
+        if self.diagnostics is not None:
+            record |= self.diagnostics.values(seconds, state, frame)
+        record |= self.world.auxiliary(seconds)
+        if self.network is not None:
+            record[STATION_CO2] = self.network.observe(frame[0])
+        return record
+
+
+@contextmanager
+def _saying_what_is_kept(writer: ResumableWriter) -> Iterator[None]:
+    """Add to a failure what stays on disk and how to go on."""
+    try:
+        yield
+    except NumericalError as error:
+        raise NumericalError(f"{error}{writer.kept and f'; {writer.kept}'}") from error
+    except Co2physError as error:
+        if not writer.kept:
+            raise
+        raise type(error)(f"{error}; {writer.kept}, continue with --resume") from error
+    except BaseException:
+        if writer.kept:
+            LOG.warning("%s; continue with --resume", writer.kept)
+        raise
 
 
 def _extended(extent: Extent | None, world: World, field: Field, name: str) -> Extent:
@@ -180,64 +234,12 @@ def _extended(extent: Extent | None, world: World, field: Field, name: str) -> E
     return Extent(low, mean, high, world.variables[name].units)
 
 
-def _network(
-    world: World, config: SimulationConfig, stations: Sequence[Station]
-) -> StationNetwork | None:
-    if not stations:
-        return None
-    grid = world.output_grid
-    return StationNetwork(stations, grid.latitude, grid.longitude, config.seed, config.output_every)
-
-
-def _writer(
-    world: World,
-    config: SimulationConfig,
-    path: Path,
-    attributes: Mapping[str, str | float],
-    stations: Sequence[Station],
-    overwrite: bool,
-) -> StreamingWriter:
-    grid = world.output_grid
-    template = latitude_longitude_template(
-        grid.latitude, grid.longitude, grid.latitude_bounds, grid.longitude_bounds
-    )
-    variables = _output_variables(world, stations)
-    size = _output_bytes(world, config, variables, len(stations))
-    return StreamingWriter(
-        path,
-        template=template.assign_coords(station_coordinates(stations)) if stations else template,
-        variables=variables,
-        attributes=attributes,
-        encoding=TimeEncoding(world.clock.moment(0.0)),
-        overwrite=overwrite,
-        expected_bytes=size // 2,  # compression saves at least this much on such fields
-    )
-
-
-def _output_variables(world: World, stations: Sequence[Station]) -> dict[str, OutputVariable]:
-    names = (*world.tracers, *world.auxiliaries)
-    variables = {name: OutputVariable(world.variables[name].attributes) for name in names}
-    for name in world.static:
-        variables[name] = OutputVariable(VARIABLES[name].attributes, GRID)
-    if stations:
-        observed = VARIABLES[CO2].attributes | {
-            "long_name": "Surface CO2 observed at stations (noise and outages included)",
-            "coverage_content_type": "physicalMeasurement",
-        }
-        variables[STATION_CO2] = OutputVariable(observed, ("time", "station"))
-    return variables
-
-
-def _output_bytes(
-    world: World, config: SimulationConfig, variables: Mapping[str, OutputVariable], stations: int
-) -> int:
-    """Uncompressed size of float32 data."""
-    sizes = {
-        "time": config.frames,
-        "latitude": world.output_grid.nlat,
-        "longitude": world.output_grid.nlon,
-        "station": stations,
-    }
-    return 4 * sum(
-        math.prod(sizes[axis] for axis in variable.dimensions) for variable in variables.values()
-    )
+def _extents_of(path: Path, world: World) -> dict[str, Extent]:
+    """Extents of a finished output, read from it."""
+    extents: dict[str, Extent] = {}
+    with open_dataset(path) as data:
+        for name in world.tracers:
+            for number in range(data.sizes["time"]):
+                field = data[name][number].values.astype(np.float64)
+                extents[name] = _extended(extents.get(name), world, field, name)
+    return extents

@@ -122,7 +122,7 @@ class SurfaceSources:
     def _fossil_rhythm(self, day: float, year: float) -> Field:
         """Working hours and winter heating; the mean over day and year is one."""
         work = 1 + 0.25 * np.cos(2 * np.pi * (climate.local_day_phase(self.geography, day) - 0.6))
-        heating = np.abs(np.sin(np.radians(self.geography.latitude)))
+        heating = np.abs(np.sin(np.radians(self.geography.north)))
         return work * (1 - 0.25 * heating * climate.summer(self.geography, year, 0.55))
 
     @cached_property

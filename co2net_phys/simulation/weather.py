@@ -137,8 +137,7 @@ class SurfaceAnalysis:
 
     def fields(self, state: WeatherState) -> dict[str, Field]:
         """Return ps (Pa), huss (1), tas (K), uas, vas (m s-1), gph (m), each (nlat, nlon)."""
-        u, v = self._wind(state.streamfunction, state.potential)
-        _, wave_v = self._wind(state.waves, torch.zeros_like(state.waves))
+        u, v, wave_v = self._winds(state)
         waves = self.harmonics.synthesise(state.waves, self.grid).numpy()
         day, year = self.clock.day_phase(state.seconds), self.clock.year_phase(state.seconds)
         tas = self._temperature(wave_v, day, year)
@@ -149,18 +148,21 @@ class SurfaceAnalysis:
         gph = self.geography.orography + thickness + anomaly / AIR_DENSITY / GRAVITY
         return {"ps": ps, "huss": huss, "tas": tas, "uas": u, "vas": v, "gph": gph}
 
-    def _wind(self, psi: Tensor, chi: Tensor) -> tuple[Field, Field]:
-        u, v = self.harmonics.synthesise_wind(psi, chi, self.grid)
-        return u.numpy(), v.numpy()
+    def _winds(self, state: WeatherState) -> tuple[Field, Field, Field]:
+        """Both components of the wind, and the northward wind of the waves alone (m s-1)."""
+        streamfunctions = torch.stack([state.streamfunction, state.waves])
+        potentials = torch.stack([state.potential, torch.zeros_like(state.potential)])
+        u, v = self.harmonics.synthesise_wind(streamfunctions, potentials, self.grid)
+        return u[0].numpy(), v[0].numpy(), v[1].numpy()
 
     def _coriolis(self) -> Field:
         """2Ω sin θ (s-1)."""
-        return 2 * EARTH_ROTATION_RATE * np.sin(np.radians(self.geography.latitude))
+        return 2 * EARTH_ROTATION_RATE * np.sin(np.radians(self.geography.north))
 
     def _temperature(self, wave_v: Field, day_phase: float, year_phase: float) -> Field:
         """Normal temperature shifted by the air that the waves brought in half a day (K)."""
         normal = climate.temperature(self.geography, day_phase, year_phase)
-        sine = np.sin(np.radians(2 * self.geography.latitude))
+        sine = np.sin(np.radians(2 * self.geography.north))
         northward_gradient = -48 * sine / EARTH_RADIUS_M
         return normal - northward_gradient * wave_v * 43200 * (0.5 + 0.5 * self.geography.land)
 

@@ -37,6 +37,8 @@ class World:
     ----------
     initial
         (K, T+1, T+1) complex modal tracers at `first_second`.
+    initial_nodal
+        (K, nlat, nlon) the same before truncation, for a scheme that keeps sharp edges.
     tracers
         Output names of the K tracers.
     auxiliaries
@@ -52,6 +54,7 @@ class World:
     wind: Wind
     source: Callable[[float, Tensor], Tensor] | None
     initial: Tensor
+    initial_nodal: Tensor
     first_second: float
     output_grid: Grid
     tracers: tuple[str, ...]
@@ -62,18 +65,26 @@ class World:
 
 
 class WeatherRecords:
-    """Weather states by record number; records are made in order and the latest ones kept."""
+    """Weather states by record number; records are made in order and the latest ones kept.
+
+    A run that is resumed asks for a late record first: those before it are drawn, because the
+    weather remembers, but not worked out.
+    """
 
     def __init__(self, weather: Weather, first_record: int, keep: int = 6):
         self.weather, self.keep = weather, keep
         self.weather.seconds = first_record * WEATHER_INTERVAL
+        self._latest = first_record
         self._recent = {first_record: weather.state()}
 
     def __getitem__(self, record: int) -> WeatherState:
-        while record > (latest := max(self._recent)):
+        while record > self._latest:
             self.weather.advance()
-            self._recent[latest + 1] = self.weather.state()
-            self._recent.pop(latest + 1 - self.keep, None)
+            self._latest += 1
+            if record - self._latest < self.keep:
+                self._recent[self._latest] = self.weather.state()
+        for old in [number for number in self._recent if number <= self._latest - self.keep]:
+            del self._recent[old]
         return self._recent[record]
 
 
@@ -87,8 +98,11 @@ def twin_world(config: SimulationConfig) -> World:
     first = round(first_second / WEATHER_INTERVAL)
     last = int(np.ceil(config.frames * config.output_every / WEATHER_INTERVAL)) + 1
     weather = Weather(harmonics, clock, config.seed, WEATHER_INTERVAL)
-    records = WeatherRecords(weather, first)
+    # A long step looks at the whole of an output interval, in any order.
+    keep = max(6, round(config.output_every / WEATHER_INTERVAL) + 3)
+    records = WeatherRecords(weather, first, keep)
 
+    @lru_cache(maxsize=4)  # the sources look an hour ahead of the transport
     def wind_record(index: int) -> tuple[Tensor, Tensor]:
         state = records[index + first]
         return harmonics.wind(state.streamfunction, state.potential)
@@ -96,6 +110,7 @@ def twin_world(config: SimulationConfig) -> World:
     times = np.arange(first, last + 1) * WEATHER_INTERVAL
     wind = TabulatedWind(times, wind_record, max_speed=FASTEST_WIND)
     tracers = (TOTAL, *_separate(config))
+    initial = _initial_tracers(harmonics.grid, clock, first_second, tracers)
     forcing = _forcing(config, harmonics, clock, tracers, _air(harmonics, wind, records))
     output_grid = Grid.carbontracker() if config.grid == "carbontracker" else harmonics.grid
     analysis = SurfaceAnalysis(harmonics, output_grid, clock)
@@ -104,7 +119,8 @@ def twin_world(config: SimulationConfig) -> World:
         clock=clock,
         wind=wind,
         source=forcing,
-        initial=_initial_tracers(harmonics, clock, first_second, tracers),
+        initial=harmonics.to_modal(initial),
+        initial_nodal=initial,
         first_second=first_second,
         output_grid=output_grid,
         tracers=_names(tracers),
@@ -151,12 +167,10 @@ def _air(
     return air
 
 
-def _initial_tracers(
-    harmonics: SphericalHarmonics, clock: Clock, seconds: float, tracers: tuple[str, ...]
-) -> Tensor:
+def _initial_tracers(grid: Grid, clock: Clock, seconds: float, tracers: tuple[str, ...]) -> Tensor:
     """Start from the free troposphere; tracers of single sources start at zero."""
-    latitude = np.repeat(harmonics.grid.latitude[:, None], harmonics.grid.nlon, axis=1)
-    above = harmonics.to_modal(torch.as_tensor(free_troposphere(latitude, clock, seconds)))
+    latitude = np.repeat(grid.latitude[:, None], grid.nlon, axis=1)
+    above = torch.as_tensor(free_troposphere(latitude, clock, seconds))
     nothing = torch.zeros_like(above)
     return torch.stack([above if name in (TOTAL, BOUNDARY) else nothing for name in tracers])
 

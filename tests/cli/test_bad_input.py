@@ -321,7 +321,7 @@ def test_interrupting_leaves_nothing(co2phys, monkeypatch, tmp_path):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("co2net_phys.data.writer.StreamingWriter.append", interrupt)
+    monkeypatch.setattr("co2net_phys.data.writer_resumable.ResumableWriter.append", interrupt)
     refused(co2phys(*SIMULATE, "--winds", "solid-body"), 130, "interrupted")
     nothing_left(tmp_path)
 
@@ -336,6 +336,18 @@ def test_interrupting_leaves_nothing(co2phys, monkeypatch, tmp_path):
         (
             ["--winds", "solid-body", "--initial", "hills", "--initial-units", "ppm"],
             "--initial-units has no effect with --initial hills",
+        ),
+        (
+            ["--winds", "solid-body", "--no-exchange"],
+            "--no-exchange has no effect with --winds without --sources",
+        ),
+        (
+            ["--winds", "solid-body", "--scheme", "monotone", "--integrator", "auto"],
+            "--integrator has no effect with --scheme monotone",
+        ),
+        (
+            ["--preset", "twin", "--scheme", "monotone", "--hyperdiffusivity", "1e15"],
+            "--hyperdiffusivity has no effect with --scheme monotone",
         ),
         (["--winds", "solid-body", "--duration", "49h"], "--duration 49h is not a multiple"),
         (["--winds", "solid-body", "--days", "nan"], "--days nan"),

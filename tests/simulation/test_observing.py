@@ -53,3 +53,11 @@ def test_sampling_is_bilinear(monkeypatch):
     there = np.isfinite(seen)
     assert there.sum() > 200
     np.testing.assert_allclose(seen[there], 300 + sites.site_latitude[there], rtol=1e-6)
+
+
+def test_passing_over_observations_leaves_the_next_ones_as_they_were():
+    first, other = network(), network()
+    for _ in range(7):
+        first.observe(LEVEL)
+    other.skip(7)
+    np.testing.assert_array_equal(first.observe(LEVEL), other.observe(LEVEL))

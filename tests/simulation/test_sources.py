@@ -57,7 +57,7 @@ def test_plants_take_up_by_day_and_breathe_at_night():
     place = tuple(np.argwhere(leaves)[0])
     hours = CLOCK.start + np.arange(24) * np.timedelta64(1, "h")
     flux = [SOURCES.flux("biosphere", 171 * DAY + h * 3600.0)[place] for h in range(len(hours))]
-    local = [climate.local_day_phase(GEOGRAPHY, h / 24)[place] for h in range(24)]
+    local = [climate.local_day_phase(GEOGRAPHY, h / 24)[0, place[1]] for h in range(24)]
     assert -0.2 < local[int(np.argmin(flux))] - NOON < 0.2
     assert flux[int(np.argmin(np.abs(np.array(local) - 0.02)))] > 0
     assert min(flux) < 0

@@ -114,6 +114,16 @@ def test_records_do_not_depend_on_how_they_are_asked_for():
     assert torch.equal(one[5].streamfunction, other[5].streamfunction)
 
 
+def test_a_late_record_is_the_same_when_it_is_asked_for_first():
+    steadily, at_once = WeatherRecords(weather(), -8), WeatherRecords(weather(), -8)
+    for index in range(-8, 41):
+        steadily[index]
+    for index in (40, 37, 41, 38):
+        assert at_once[index].seconds == index * STEP
+        if index <= 40:
+            assert torch.equal(at_once[index].streamfunction, steadily[index].streamfunction)
+
+
 def test_the_surface_analysis_is_credible_and_in_balance():
     analysis = SurfaceAnalysis(HARMONICS, Grid.gaussian(21), CLOCK)
     state = weather().state()

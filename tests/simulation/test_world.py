@@ -10,7 +10,8 @@ from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, validate_stor
 from co2net_phys.data.stations import load_stations
 from co2net_phys.errors import NumericalError, UsageError
 from co2net_phys.simulation.config import SimulationConfig, simulation_config
-from co2net_phys.simulation.run import plan, simulate, time_step_of
+from co2net_phys.simulation.integration import time_step_of
+from co2net_phys.simulation.run import plan, simulate
 from co2net_phys.simulation.world import twin_world
 from co2net_phys.solvers import AdvectionDiffusion, lawson_rk4, trajectory
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 from co2net_phys.solvers import (
     EARTH_RADIUS_M,
     DeformationalFlow,
@@ -144,3 +144,84 @@ def test_table_reads_each_record_once_when_time_advances():
     for time in np.linspace(0.0, 5.0, 41):
         wind(float(time))
     assert read == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("tilt", [0.0, 40.0])
+def test_solid_body_anywhere_is_that_at_the_nodes(tilt):
+    wind = SolidBodyRotation(HARMONICS, 2e-6, tilt)
+    for got, expected in zip(wind.at(*HARMONICS.coordinates(), 5.0), wind(0.0), strict=True):
+        torch.testing.assert_close(got, expected)
+    pole = torch.tensor([math.pi / 2, 0.0], dtype=torch.float64)
+    speed = torch.hypot(*wind.at(*pole, 0.0))
+    assert float(speed) == pytest.approx(
+        2e-6 * EARTH_RADIUS_M * math.sin(math.radians(tilt)), abs=1e-9
+    )
+
+
+def tabulated_flow(count, degree, length=86400.0 * 6):
+    flow = DeformationalFlow(HARMONICS)
+    times = np.linspace(0.0, length, count)
+    records = [flow(float(time)) for time in times]
+    u, v = (torch.stack(parts) for parts in zip(*records, strict=True))
+    return flow, TabulatedWind.from_arrays(times, u, v, degree=degree)
+
+
+@pytest.mark.parametrize("degree", [1, 3, 5])
+def test_order_of_the_interpolation_in_time(degree):
+    """The largest error over the table is that of its ends, where the polynomial is one-sided."""
+    counts, errors = np.array([24, 36, 54]), []
+    for count in counts:
+        flow, wind = tabulated_flow(int(count) + 1, degree)
+        moments = np.linspace(0.0, 6 * 86400.0, 7 * count)
+        errors.append(max(float((wind(t)[1] - flow(t)[1]).abs().max()) for t in moments))
+    slope = -np.polyfit(np.log(counts), np.log(errors), 1)[0]
+    assert slope == pytest.approx(degree + 1, abs=0.15)
+
+
+@pytest.mark.parametrize("degree", [1, 3, 5])
+def test_polynomials_of_the_degree_are_exact_between_uneven_records(degree):
+    times = np.array([0.0, 0.5, 1.4, 2.0, 3.1, 3.9, 5.0, 5.3])
+    u = torch.from_numpy(times**degree)[:, None, None].expand(-1, 2, 3)
+    wind = TabulatedWind.from_arrays(times, u, -u, degree=degree)
+    for time in (0.0, 0.2, 1.4, 2.9, 5.0, 5.2, 5.3, 5.3 + 1e-12):
+        got_u, got_v = wind(time)
+        torch.testing.assert_close(
+            got_u, torch.full_like(got_u, time**degree), atol=1e-12, rtol=1e-11
+        )
+        torch.testing.assert_close(got_v, -got_u)
+
+
+@pytest.mark.parametrize("degree", [3, 5])
+def test_table_of_higher_degree_reads_each_record_once(degree):
+    times, read = np.arange(12.0), []
+    u, v = linear_records(times)
+
+    def load(index):
+        read.append(index)
+        return u[index], v[index]
+
+    wind = TabulatedWind(times, load, max_speed=30.0, degree=degree)
+    assert wind.is_read_in_order
+    wind(0.0)
+    assert read == list(range(degree + 1))
+    for time in np.linspace(0.0, 11.0, 89):
+        wind(float(time))
+    assert read == list(range(12))
+
+
+@pytest.mark.parametrize("degree", [3, 5])
+def test_max_speed_bounds_the_overshoot_of_rough_records(degree):
+    generator = torch.Generator().manual_seed(0)
+    u, v = torch.randn(2, 10, 4, 8, dtype=torch.float64, generator=generator)
+    wind = TabulatedWind.from_arrays(np.arange(10.0), u, v, degree=degree)
+    assert not wind.is_read_in_order
+    fastest = max(float(torch.hypot(*wind(t)).max()) for t in np.linspace(0.0, 9.0, 1000))
+    assert float(torch.hypot(u, v).max()) < fastest <= wind.max_speed < 1.1 * fastest
+
+
+def test_table_refuses_degrees_it_cannot_do():
+    u, v = linear_records([0.0, 1.0, 2.0])
+    with pytest.raises(UsageError, match=r"degree 2 is not one of \(1, 3, 5\)"):
+        TabulatedWind.from_arrays([0.0, 1.0, 2.0], u, v, degree=2)
+    with pytest.raises(DataError, match="3 times are too few for degree 3: give 4"):
+        TabulatedWind.from_arrays([0.0, 1.0, 2.0], u, v, degree=3)

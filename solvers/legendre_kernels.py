@@ -1,0 +1,185 @@
+"""The Legendre sums on the processor: recurrences on the fly, north and south folded, threaded.
+
+For order m let r_j = P_{m+2j+1,m}(x)/x, even in x = sin θ. With ε_n = √((n² − m²)/(4n² − 1)),
+
+    x P_n = ε_{n+1} P_{n+1} + ε_n P_{n−1}                                 gives
+    P_{m+2j} = ε_{m+2j+1} r_j + ε_{m+2j} r_{j−1},     P_{m+2j+1} = x r_j,
+    ε_{n+1} ε_{n+2} r_{j+1} = (x² − ε_{n+1}² − ε_n²) r_j − ε_n ε_{n−1} r_{j−1},  n = m + 2j + 1,
+
+so that one sequence r_j carries both parities (Ishioka 2018, doi:10.2151/jmsj.2018-019). Written
+as r_j = s_j q_j it costs two fused operations per two degrees: q_{j+1} = (A_j x² + B_j) q_j +
+q_{j−1}. The scales and the ε are folded into the coefficients before the sum, or after it.
+
+A sum starts where |P_lm| first exceeds a threshold far below round-off: near the poles most
+degrees are skipped, and no power of cos θ can underflow (see ``legendre_plan``).
+
+Arrays are flat. Coefficients are (4 or 8, j): real and imaginary part, of the even then of the odd
+degrees, of one or of two fields; a plane of all j has ``room``. Waves are (field, block of
+latitudes, m, 4, lane): real and imaginary part of the Fourier coefficient on northern latitudes,
+then on the southern ones that mirror them.
+"""
+
+from typing import Any
+
+from numba import njit
+
+from co2net_phys.solvers.lanes import broadcast, load, store, zero
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sum_degrees(
+    coefficients: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int,
+    sines: Any, k: int, factors: Any, waves: Any, at: int, stride: int
+) -> None:  # fmt: skip
+    """Waves of one field on two blocks of latitudes, Σ_j over ``first`` ≤ j < ``last``."""
+    w = 64 // coefficients.itemsize
+    x, y = load(sines, k), load(sines, k + w)
+    xx, yy = x * x, y * y
+    f, g = load(factors, k), load(factors, k + w)
+    p0, q0 = f * load(start, i), g * load(start, i + w)
+    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(coefficients)
+    for j in range(first, last):
+        e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
+        a0, a1, b0, b1 = a0 + e * p1, a1 + d * p1, b0 + e * q1, b1 + d * q1
+        e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
+        a2, a3, b2, b3 = a2 + e * p1, a3 + d * p1, b2 + e * q1, b3 + d * q1
+        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+        q0, q1 = q1, (slope * yy + shift) * q1 + q0
+    store(waves, at, a0 + x * a2)
+    store(waves, at + w, a1 + x * a3)
+    store(waves, at + 2 * w, a0 - x * a2)
+    store(waves, at + 3 * w, a1 - x * a3)
+    at += stride
+    store(waves, at, b0 + y * b2)
+    store(waves, at + w, b1 + y * b3)
+    store(waves, at + 2 * w, b0 - y * b2)
+    store(waves, at + 3 * w, b1 - y * b3)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sum_degrees_of_two(
+    coefficients: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int,
+    sines: Any, k: int, factors: Any, waves: Any, at: int, stride: int, next_field: int
+) -> None:  # fmt: skip
+    """Like :func:`sum_degrees` for two fields that share the recurrence."""
+    w = 64 // coefficients.itemsize
+    x, y = load(sines, k), load(sines, k + w)
+    xx, yy = x * x, y * y
+    f, g = load(factors, k), load(factors, k + w)
+    p0, q0 = f * load(start, i), g * load(start, i + w)
+    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = zero(coefficients)
+    b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero(coefficients)
+    for j in range(first, last):
+        e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
+        a0, a1, b0, b1 = a0 + e * p1, a1 + d * p1, b0 + e * q1, b1 + d * q1
+        e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
+        a2, a3, b2, b3 = a2 + e * p1, a3 + d * p1, b2 + e * q1, b3 + d * q1
+        e, d = broadcast(coefficients, j + 4 * room), broadcast(coefficients, j + 5 * room)
+        a4, a5, b4, b5 = a4 + e * p1, a5 + d * p1, b4 + e * q1, b5 + d * q1
+        e, d = broadcast(coefficients, j + 6 * room), broadcast(coefficients, j + 7 * room)
+        a6, a7, b6, b7 = a6 + e * p1, a7 + d * p1, b6 + e * q1, b7 + d * q1
+        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+        q0, q1 = q1, (slope * yy + shift) * q1 + q0
+    store(waves, at, a0 + x * a2)
+    store(waves, at + w, a1 + x * a3)
+    store(waves, at + 2 * w, a0 - x * a2)
+    store(waves, at + 3 * w, a1 - x * a3)
+    store(waves, at + stride, b0 + y * b2)
+    store(waves, at + stride + w, b1 + y * b3)
+    store(waves, at + stride + 2 * w, b0 - y * b2)
+    store(waves, at + stride + 3 * w, b1 - y * b3)
+    at += next_field
+    store(waves, at, a4 + x * a6)
+    store(waves, at + w, a5 + x * a7)
+    store(waves, at + 2 * w, a4 - x * a6)
+    store(waves, at + 3 * w, a5 - x * a7)
+    store(waves, at + stride, b4 + y * b6)
+    store(waves, at + stride + w, b5 + y * b7)
+    store(waves, at + stride + 2 * w, b4 - y * b6)
+    store(waves, at + stride + 3 * w, b5 - y * b7)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sum_latitudes(
+    sums: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int, sines: Any,
+    k: int, factors: Any, weights: Any, waves: Any, at: int, stride: int
+) -> None:  # fmt: skip
+    """Adjoint of :func:`sum_degrees`: adds to ``sums`` (4, j, lane) for two blocks."""
+    w = 64 // sums.itemsize
+    plane = w * room
+    x, y = load(sines, k), load(sines, k + w)
+    xx, yy = x * x, y * y
+    f, g = load(factors, k), load(factors, k + w)
+    p0, q0 = f * load(start, i), g * load(start, i + w)
+    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    f, g = load(weights, k), load(weights, k + w)
+    north, south = f * load(waves, at), f * load(waves, at + 2 * w)
+    a0, a2 = north + south, x * (north - south)
+    north, south = f * load(waves, at + w), f * load(waves, at + 3 * w)
+    a1, a3 = north + south, x * (north - south)
+    at += stride
+    north, south = g * load(waves, at), g * load(waves, at + 2 * w)
+    b0, b2 = north + south, y * (north - south)
+    north, south = g * load(waves, at + w), g * load(waves, at + 3 * w)
+    b1, b3 = north + south, y * (north - south)
+    for j in range(first, last):
+        c = w * j
+        store(sums, c, a0 * p1 + (b0 * q1 + load(sums, c)))
+        store(sums, c + plane, a1 * p1 + (b1 * q1 + load(sums, c + plane)))
+        store(sums, c + 2 * plane, a2 * p1 + (b2 * q1 + load(sums, c + 2 * plane)))
+        store(sums, c + 3 * plane, a3 * p1 + (b3 * q1 + load(sums, c + 3 * plane)))
+        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+        q0, q1 = q1, (slope * yy + shift) * q1 + q0
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sum_latitudes_of_two(
+    sums: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int, sines: Any,
+    k: int, factors: Any, weights: Any, waves: Any, at: int, stride: int, next_field: int
+) -> None:  # fmt: skip
+    """Adjoint of :func:`sum_degrees_of_two`: adds to ``sums`` (8, j, lane)."""
+    w = 64 // sums.itemsize
+    plane = w * room
+    x, y = load(sines, k), load(sines, k + w)
+    xx, yy = x * x, y * y
+    f, g = load(factors, k), load(factors, k + w)
+    p0, q0 = f * load(start, i), g * load(start, i + w)
+    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    f, g = load(weights, k), load(weights, k + w)
+    north, south = f * load(waves, at), f * load(waves, at + 2 * w)
+    a0, a2 = north + south, x * (north - south)
+    north, south = f * load(waves, at + w), f * load(waves, at + 3 * w)
+    a1, a3 = north + south, x * (north - south)
+    to = at + stride
+    north, south = g * load(waves, to), g * load(waves, to + 2 * w)
+    b0, b2 = north + south, y * (north - south)
+    north, south = g * load(waves, to + w), g * load(waves, to + 3 * w)
+    b1, b3 = north + south, y * (north - south)
+    to = at + next_field
+    north, south = f * load(waves, to), f * load(waves, to + 2 * w)
+    a4, a6 = north + south, x * (north - south)
+    north, south = f * load(waves, to + w), f * load(waves, to + 3 * w)
+    a5, a7 = north + south, x * (north - south)
+    to = at + next_field + stride
+    north, south = g * load(waves, to), g * load(waves, to + 2 * w)
+    b4, b6 = north + south, y * (north - south)
+    north, south = g * load(waves, to + w), g * load(waves, to + 3 * w)
+    b5, b7 = north + south, y * (north - south)
+    for j in range(first, last):
+        c = w * j
+        store(sums, c, a0 * p1 + (b0 * q1 + load(sums, c)))
+        store(sums, c + plane, a1 * p1 + (b1 * q1 + load(sums, c + plane)))
+        store(sums, c + 2 * plane, a2 * p1 + (b2 * q1 + load(sums, c + 2 * plane)))
+        store(sums, c + 3 * plane, a3 * p1 + (b3 * q1 + load(sums, c + 3 * plane)))
+        store(sums, c + 4 * plane, a4 * p1 + (b4 * q1 + load(sums, c + 4 * plane)))
+        store(sums, c + 5 * plane, a5 * p1 + (b5 * q1 + load(sums, c + 5 * plane)))
+        store(sums, c + 6 * plane, a6 * p1 + (b6 * q1 + load(sums, c + 6 * plane)))
+        store(sums, c + 7 * plane, a7 * p1 + (b7 * q1 + load(sums, c + 7 * plane)))
+        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+        q0, q1 = q1, (slope * yy + shift) * q1 + q0
