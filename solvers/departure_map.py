@@ -81,6 +81,10 @@ class DepartureMap:
         rotation: float = 0.0,
         with_area_ratio: bool = False,
     ) -> None:
+        if harmonics.laplacian_eigenvalues.dtype != torch.float64:
+            # Rounded to float32 the paths would not reach the tolerance.
+            grid, truncation = harmonics.grid, harmonics.truncation
+            harmonics = SphericalHarmonics(grid, truncation, harmonics.radius)
         self.harmonics, self.time_step, self.tolerance = harmonics, time_step, tolerance
         self.wind, self.substeps, self.with_area_ratio = wind, substeps, with_area_ratio
         self._trajectories = Trajectories(
@@ -93,7 +97,7 @@ class DepartureMap:
         """Departures at ``time`` (s) of the parcels that arrive one time step later.
 
         Raises:
-            NumericalError: the paths need too many substeps.
+            NumericalError: the paths need too many substeps, or the wind is not finite.
         """
         tolerance = self._tolerance(time)
         expansion = self._converged_expansion(time, tolerance)
@@ -135,6 +139,11 @@ class DepartureMap:
         while True:
             count = self.substeps or self._expected_substeps
             positions, error = self._follow(harmonics, time, count)
+            if not bool(torch.isfinite(positions).all()):
+                raise NumericalError(
+                    f"trajectories over {self.time_step:g} s at {time:g} s are not finite: look "
+                    "for missing values in the wind"
+                )
             if self.substeps is not None:
                 return positions
             self._expected_substeps = _enough_substeps(count, error / tolerance)
@@ -191,7 +200,8 @@ def _last_terms(modal: Tensor) -> float:
     |Σ_m a_lm Y_lm| ≤ √((2l + 1)/4π) √(Σ_m |a_lm|²) by the addition theorem.
     """
     size = modal.shape[-1]
-    degree = torch.arange(size - max(1, math.ceil(LAST_TERMS * size)), size)
+    # Two at least, since a map that is symmetric about the equator has every other degree only.
+    degree = torch.arange(max(size - max(2, math.ceil(LAST_TERMS * size)), 0), size)
     power = modal[:, degree].abs().square()  # (3, l, m)
     power[..., 1:] *= 2.0  # the conjugate orders
     bound = (power.sum(-1) * (2 * degree + 1) / (4.0 * math.pi)).sqrt().sum(-1)

@@ -16,63 +16,87 @@ degrees are skipped, and no power of cos θ can underflow (see ``legendre_plan``
 Arrays are flat. Coefficients are (4 or 8, j): real and imaginary part, of the even then of the odd
 degrees, of one or of two fields; a plane of all j has ``room``. Waves are (field, block of
 latitudes, m, 4, lane): real and imaginary part of the Fourier coefficient on northern latitudes,
-then on the southern ones that mirror them.
+then on the southern ones that mirror them. ``r``, ``i``, ``k``, ``f`` and ``weights`` are where the
+ratios of the order and, for the block, the starting values, sines, factors and weights begin. The
+kernels take two blocks, whose sums start at j = ``first`` and, nearer the pole, ``second``.
 """
 
 from typing import Any
 
 from numba import njit
 
-from co2net_phys.solvers.lanes import broadcast, load, store, zero
+from co2net_phys.solvers.lanes import broadcast, load, splat, store, zero
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def sum_degrees(
-    coefficients: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int,
-    sines: Any, k: int, factors: Any, waves: Any, at: int, stride: int
+    coefficients: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int,
+    starts: Any, i: int, nodes: Any, k: int, f: int, scale: float, waves: Any, at: int,
+    stride: int
 ) -> None:  # fmt: skip
-    """Waves of one field on two blocks of latitudes, Σ_j over ``first`` ≤ j < ``last``."""
+    """Waves of one field on two blocks of latitudes, ``scale`` Σ_j to ``last``."""
     w = 64 // coefficients.itemsize
-    x, y = load(sines, k), load(sines, k + w)
+    x, y = load(nodes, k), load(nodes, k + w)
     xx, yy = x * x, y * y
-    f, g = load(factors, k), load(factors, k + w)
-    p0, q0 = f * load(start, i), g * load(start, i + w)
-    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    a, b = load(nodes, f), load(nodes, f + w)
+    p0, p1 = a * load(starts, i), a * load(starts, i + w)
+    q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
     a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero(coefficients)
-    for j in range(first, last):
+    for j in range(first, min(second, last)):
+        e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
+        a0, a1 = a0 + e * p1, a1 + d * p1
+        e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
+        a2, a3 = a2 + e * p1, a3 + d * p1
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+    for j in range(second, last):
         e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
         a0, a1, b0, b1 = a0 + e * p1, a1 + d * p1, b0 + e * q1, b1 + d * q1
         e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
         a2, a3, b2, b3 = a2 + e * p1, a3 + d * p1, b2 + e * q1, b3 + d * q1
-        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
-    store(waves, at, a0 + x * a2)
-    store(waves, at + w, a1 + x * a3)
-    store(waves, at + 2 * w, a0 - x * a2)
-    store(waves, at + 3 * w, a1 - x * a3)
+    z = splat(waves, scale)
+    store(waves, at, z * (a0 + x * a2))
+    store(waves, at + w, z * (a1 + x * a3))
+    store(waves, at + 2 * w, z * (a0 - x * a2))
+    store(waves, at + 3 * w, z * (a1 - x * a3))
     at += stride
-    store(waves, at, b0 + y * b2)
-    store(waves, at + w, b1 + y * b3)
-    store(waves, at + 2 * w, b0 - y * b2)
-    store(waves, at + 3 * w, b1 - y * b3)
+    store(waves, at, z * (b0 + y * b2))
+    store(waves, at + w, z * (b1 + y * b3))
+    store(waves, at + 2 * w, z * (b0 - y * b2))
+    store(waves, at + 3 * w, z * (b1 - y * b3))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def sum_degrees_of_two(
-    coefficients: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int,
-    sines: Any, k: int, factors: Any, waves: Any, at: int, stride: int, next_field: int
+    coefficients: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int,
+    starts: Any, i: int, nodes: Any, k: int, f: int, scale: float, waves: Any, at: int,
+    stride: int,
+    next_field: int
 ) -> None:  # fmt: skip
     """Like :func:`sum_degrees` for two fields that share the recurrence."""
     w = 64 // coefficients.itemsize
-    x, y = load(sines, k), load(sines, k + w)
+    x, y = load(nodes, k), load(nodes, k + w)
     xx, yy = x * x, y * y
-    f, g = load(factors, k), load(factors, k + w)
-    p0, q0 = f * load(start, i), g * load(start, i + w)
-    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
+    a, b = load(nodes, f), load(nodes, f + w)
+    p0, p1 = a * load(starts, i), a * load(starts, i + w)
+    q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
     a0 = a1 = a2 = a3 = a4 = a5 = a6 = a7 = zero(coefficients)
     b0 = b1 = b2 = b3 = b4 = b5 = b6 = b7 = zero(coefficients)
-    for j in range(first, last):
+    for j in range(first, min(second, last)):
+        e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
+        a0, a1 = a0 + e * p1, a1 + d * p1
+        e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
+        a2, a3 = a2 + e * p1, a3 + d * p1
+        e, d = broadcast(coefficients, j + 4 * room), broadcast(coefficients, j + 5 * room)
+        a4, a5 = a4 + e * p1, a5 + d * p1
+        e, d = broadcast(coefficients, j + 6 * room), broadcast(coefficients, j + 7 * room)
+        a6, a7 = a6 + e * p1, a7 + d * p1
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+    for j in range(second, last):
         e, d = broadcast(coefficients, j), broadcast(coefficients, j + room)
         a0, a1, b0, b1 = a0 + e * p1, a1 + d * p1, b0 + e * q1, b1 + d * q1
         e, d = broadcast(coefficients, j + 2 * room), broadcast(coefficients, j + 3 * room)
@@ -81,96 +105,118 @@ def sum_degrees_of_two(
         a4, a5, b4, b5 = a4 + e * p1, a5 + d * p1, b4 + e * q1, b5 + d * q1
         e, d = broadcast(coefficients, j + 6 * room), broadcast(coefficients, j + 7 * room)
         a6, a7, b6, b7 = a6 + e * p1, a7 + d * p1, b6 + e * q1, b7 + d * q1
-        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
-    store(waves, at, a0 + x * a2)
-    store(waves, at + w, a1 + x * a3)
-    store(waves, at + 2 * w, a0 - x * a2)
-    store(waves, at + 3 * w, a1 - x * a3)
-    store(waves, at + stride, b0 + y * b2)
-    store(waves, at + stride + w, b1 + y * b3)
-    store(waves, at + stride + 2 * w, b0 - y * b2)
-    store(waves, at + stride + 3 * w, b1 - y * b3)
+    z = splat(waves, scale)
+    store(waves, at, z * (a0 + x * a2))
+    store(waves, at + w, z * (a1 + x * a3))
+    store(waves, at + 2 * w, z * (a0 - x * a2))
+    store(waves, at + 3 * w, z * (a1 - x * a3))
+    store(waves, at + stride, z * (b0 + y * b2))
+    store(waves, at + stride + w, z * (b1 + y * b3))
+    store(waves, at + stride + 2 * w, z * (b0 - y * b2))
+    store(waves, at + stride + 3 * w, z * (b1 - y * b3))
     at += next_field
-    store(waves, at, a4 + x * a6)
-    store(waves, at + w, a5 + x * a7)
-    store(waves, at + 2 * w, a4 - x * a6)
-    store(waves, at + 3 * w, a5 - x * a7)
-    store(waves, at + stride, b4 + y * b6)
-    store(waves, at + stride + w, b5 + y * b7)
-    store(waves, at + stride + 2 * w, b4 - y * b6)
-    store(waves, at + stride + 3 * w, b5 - y * b7)
+    store(waves, at, z * (a4 + x * a6))
+    store(waves, at + w, z * (a5 + x * a7))
+    store(waves, at + 2 * w, z * (a4 - x * a6))
+    store(waves, at + 3 * w, z * (a5 - x * a7))
+    store(waves, at + stride, z * (b4 + y * b6))
+    store(waves, at + stride + w, z * (b5 + y * b7))
+    store(waves, at + stride + 2 * w, z * (b4 - y * b6))
+    store(waves, at + stride + 3 * w, z * (b5 - y * b7))
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def sum_latitudes(
-    sums: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int, sines: Any,
-    k: int, factors: Any, weights: Any, waves: Any, at: int, stride: int
+    sums: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int, starts: Any,
+    i: int, nodes: Any, k: int, f: int, weights: int, waves: Any, at: int, stride: int
 ) -> None:  # fmt: skip
     """Adjoint of :func:`sum_degrees`: adds to ``sums`` (4, j, lane) for two blocks."""
     w = 64 // sums.itemsize
     plane = w * room
-    x, y = load(sines, k), load(sines, k + w)
+    x, y = load(nodes, k), load(nodes, k + w)
     xx, yy = x * x, y * y
-    f, g = load(factors, k), load(factors, k + w)
-    p0, q0 = f * load(start, i), g * load(start, i + w)
-    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
-    f, g = load(weights, k), load(weights, k + w)
-    north, south = f * load(waves, at), f * load(waves, at + 2 * w)
+    a, b = load(nodes, f), load(nodes, f + w)
+    p0, p1 = a * load(starts, i), a * load(starts, i + w)
+    q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
+    a, b = load(nodes, weights), load(nodes, weights + w)
+    north, south = a * load(waves, at), a * load(waves, at + 2 * w)
     a0, a2 = north + south, x * (north - south)
-    north, south = f * load(waves, at + w), f * load(waves, at + 3 * w)
+    north, south = a * load(waves, at + w), a * load(waves, at + 3 * w)
     a1, a3 = north + south, x * (north - south)
     at += stride
-    north, south = g * load(waves, at), g * load(waves, at + 2 * w)
+    north, south = b * load(waves, at), b * load(waves, at + 2 * w)
     b0, b2 = north + south, y * (north - south)
-    north, south = g * load(waves, at + w), g * load(waves, at + 3 * w)
+    north, south = b * load(waves, at + w), b * load(waves, at + 3 * w)
     b1, b3 = north + south, y * (north - south)
-    for j in range(first, last):
+    for j in range(first, min(second, last)):
+        c = w * j
+        store(sums, c, a0 * p1 + load(sums, c))
+        store(sums, c + plane, a1 * p1 + load(sums, c + plane))
+        store(sums, c + 2 * plane, a2 * p1 + load(sums, c + 2 * plane))
+        store(sums, c + 3 * plane, a3 * p1 + load(sums, c + 3 * plane))
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+    for j in range(second, last):
         c = w * j
         store(sums, c, a0 * p1 + (b0 * q1 + load(sums, c)))
         store(sums, c + plane, a1 * p1 + (b1 * q1 + load(sums, c + plane)))
         store(sums, c + 2 * plane, a2 * p1 + (b2 * q1 + load(sums, c + 2 * plane)))
         store(sums, c + 3 * plane, a3 * p1 + (b3 * q1 + load(sums, c + 3 * plane)))
-        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def sum_latitudes_of_two(
-    sums: Any, room: int, ratios: Any, first: int, last: int, start: Any, i: int, sines: Any,
-    k: int, factors: Any, weights: Any, waves: Any, at: int, stride: int, next_field: int
+    sums: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int, starts: Any,
+    i: int, nodes: Any, k: int, f: int, weights: int, waves: Any, at: int, stride: int,
+    next_field: int
 ) -> None:  # fmt: skip
     """Adjoint of :func:`sum_degrees_of_two`: adds to ``sums`` (8, j, lane)."""
     w = 64 // sums.itemsize
     plane = w * room
-    x, y = load(sines, k), load(sines, k + w)
+    x, y = load(nodes, k), load(nodes, k + w)
     xx, yy = x * x, y * y
-    f, g = load(factors, k), load(factors, k + w)
-    p0, q0 = f * load(start, i), g * load(start, i + w)
-    p1, q1 = f * load(start, i + 2 * w), g * load(start, i + 3 * w)
-    f, g = load(weights, k), load(weights, k + w)
-    north, south = f * load(waves, at), f * load(waves, at + 2 * w)
+    a, b = load(nodes, f), load(nodes, f + w)
+    p0, p1 = a * load(starts, i), a * load(starts, i + w)
+    q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
+    a, b = load(nodes, weights), load(nodes, weights + w)
+    north, south = a * load(waves, at), a * load(waves, at + 2 * w)
     a0, a2 = north + south, x * (north - south)
-    north, south = f * load(waves, at + w), f * load(waves, at + 3 * w)
+    north, south = a * load(waves, at + w), a * load(waves, at + 3 * w)
     a1, a3 = north + south, x * (north - south)
     to = at + stride
-    north, south = g * load(waves, to), g * load(waves, to + 2 * w)
+    north, south = b * load(waves, to), b * load(waves, to + 2 * w)
     b0, b2 = north + south, y * (north - south)
-    north, south = g * load(waves, to + w), g * load(waves, to + 3 * w)
+    north, south = b * load(waves, to + w), b * load(waves, to + 3 * w)
     b1, b3 = north + south, y * (north - south)
     to = at + next_field
-    north, south = f * load(waves, to), f * load(waves, to + 2 * w)
+    north, south = a * load(waves, to), a * load(waves, to + 2 * w)
     a4, a6 = north + south, x * (north - south)
-    north, south = f * load(waves, to + w), f * load(waves, to + 3 * w)
+    north, south = a * load(waves, to + w), a * load(waves, to + 3 * w)
     a5, a7 = north + south, x * (north - south)
     to = at + next_field + stride
-    north, south = g * load(waves, to), g * load(waves, to + 2 * w)
+    north, south = b * load(waves, to), b * load(waves, to + 2 * w)
     b4, b6 = north + south, y * (north - south)
-    north, south = g * load(waves, to + w), g * load(waves, to + 3 * w)
+    north, south = b * load(waves, to + w), b * load(waves, to + 3 * w)
     b5, b7 = north + south, y * (north - south)
-    for j in range(first, last):
+    for j in range(first, min(second, last)):
+        c = w * j
+        store(sums, c, a0 * p1 + load(sums, c))
+        store(sums, c + plane, a1 * p1 + load(sums, c + plane))
+        store(sums, c + 2 * plane, a2 * p1 + load(sums, c + 2 * plane))
+        store(sums, c + 3 * plane, a3 * p1 + load(sums, c + 3 * plane))
+        store(sums, c + 4 * plane, a4 * p1 + load(sums, c + 4 * plane))
+        store(sums, c + 5 * plane, a5 * p1 + load(sums, c + 5 * plane))
+        store(sums, c + 6 * plane, a6 * p1 + load(sums, c + 6 * plane))
+        store(sums, c + 7 * plane, a7 * p1 + load(sums, c + 7 * plane))
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
+        p0, p1 = p1, (slope * xx + shift) * p1 + p0
+    for j in range(second, last):
         c = w * j
         store(sums, c, a0 * p1 + (b0 * q1 + load(sums, c)))
         store(sums, c + plane, a1 * p1 + (b1 * q1 + load(sums, c + plane)))
@@ -180,6 +226,6 @@ def sum_latitudes_of_two(
         store(sums, c + 5 * plane, a5 * p1 + (b5 * q1 + load(sums, c + 5 * plane)))
         store(sums, c + 6 * plane, a6 * p1 + (b6 * q1 + load(sums, c + 6 * plane)))
         store(sums, c + 7 * plane, a7 * p1 + (b7 * q1 + load(sums, c + 7 * plane)))
-        slope, shift = broadcast(ratios, 2 * j), broadcast(ratios, 2 * j + 1)
+        slope, shift = broadcast(ratios, r + 2 * j), broadcast(ratios, r + 2 * j + 1)
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0

@@ -11,8 +11,13 @@ from co2net_phys.solvers.lanes import REGISTER_BYTES
 
 Array = NDArray[Any]
 
-NEGLIGIBLE = {8: 1e-20, 4: 1e-12}
+NEGLIGIBLE = {8: 1e-20, 4: 1e-11}
 """By bytes per number: a sum over degree starts where some |P_lm| of the block exceeds this."""
+
+FLOOR = {8: 1e-250, 4: 1e-31}
+"""Likewise, the starting values taken for zero. At P_lm's first significant degree neighbouring
+latitudes differ by a factor of at most about e² (their spacing is 2/T, and l cos θ ≥ m), so that
+across 16 lanes nothing that comes to count later is more than 1e-15 below the threshold."""
 
 LIMB = 2.0**512
 """Unit of the extended exponent in which the starting values are found."""
@@ -22,7 +27,7 @@ class LegendrePlan(NamedTuple):
     """Tables of O(T² + T nlat) numbers; with n = m + 2j + 1 as in ``legendre_kernels``.
 
     Latitudes are those of one hemisphere, from the equator to the pole, padded with zero weight
-    to whole blocks of two registers.
+    to an even number of registers, the blocks.
     """
 
     ratio_begin: Array
@@ -37,15 +42,10 @@ class LegendrePlan(NamedTuple):
     first: Array
     """(m, block) the first j that counts; ``starts`` has q_{j−1} and q_j there."""
     starts: Array
-    """(m, block, 2, 2 registers) flattened."""
-    sines: Array
-    """(latitude,) x = sin θ ≥ 0."""
-    secants: Array
-    """1/cos θ."""
-    ones: Array
-    weights: Array
-    """Quadrature in area, and what the discrete Fourier sums lack: π w / nlon; pairs of real
-    sequences are separated without their factor of a half."""
+    """(m, block, 2, lane) flattened."""
+    nodes: Array
+    """(4, latitude) flattened: x = sin θ ≥ 0; the weights π w / nlon, which are those of quadrature
+    in area for Fourier sums without 1/nlon and, of pairs, without 1/2; ones; 1/cos θ."""
     phases: Array
     """(m, 2) cos and sin of m times the first longitude."""
 
@@ -83,10 +83,11 @@ def legendre_plan(
     ratio_begin, ratios, fold_begin, folds, scales = _recurrences(truncation, width)
     order = np.arange(truncation + 1)
     first, starts = _starts(
-        sines, cosines, ratio_begin, scales, ratios, epsilon(order + 1, order), 2 * width,
+        sines, cosines, ratio_begin, scales, ratios, epsilon(order + 1, order), width,
         NEGLIGIBLE[np.dtype(dtype).itemsize],
     )  # fmt: skip
-    starts[np.abs(starts) < 1e3 * np.finfo(dtype).tiny] = 0.0  # subnormal numbers are slow
+    # What comes too late to count would only slow the sums down by subnormal numbers.
+    starts[np.abs(starts) < FLOOR[np.dtype(dtype).itemsize]] = 0.0
     phase = order * math.radians(first_longitude)
 
     def real(values: Array) -> Array:
@@ -99,10 +100,16 @@ def legendre_plan(
         folds=real(folds),
         first=first,
         starts=real(starts.ravel()),
-        sines=real(sines),
-        secants=real(_pad(1.0 / np.cos(theta), padded)),
-        ones=real(np.ones(padded)),
-        weights=real(_pad(math.pi / nlon * halved, padded)),
+        nodes=real(
+            np.concatenate(
+                [
+                    sines,
+                    _pad(math.pi / nlon * halved, padded),
+                    np.ones(padded),
+                    _pad(1.0 / np.cos(theta), padded),
+                ]
+            )
+        ),
         phases=real(np.stack([np.cos(phase), np.sin(phase)], axis=-1)),
     )
 

@@ -56,7 +56,9 @@ class Diffusion(AdvectionDiffusion):
 
         def step(state: Tensor, time: float) -> Tensor:
             values = [
-                torch.as_tensor(self.explicit_diffusivity(time + node * interval))
+                torch.as_tensor(
+                    self.explicit_diffusivity(time + node * interval), dtype=factor.real.dtype
+                )
                 for node, _ in QUADRATURE
             ]
             if all(value.ndim == 0 for value in values):

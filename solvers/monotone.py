@@ -121,7 +121,9 @@ def monotone(
     transport = _transport(equation, time_step, interpolator, bounds_width, substeps)
     half = time_step / 2
     grid, radius = equation.harmonics.grid, equation.harmonics.radius
-    spread = diffusion(grid, radius, equation.diffusivity, half)
+    varies = callable(equation.diffusivity)  # then the equation checks each value
+    coefficient = equation.explicit_diffusivity if varies else equation.diffusivity
+    spread = diffusion(grid, radius, coefficient, half)
 
     def step(state: Tensor, time: float) -> Tensor:
         nodal = state.detach().double().cpu()
@@ -214,7 +216,9 @@ def _divergence_of(equation: AdvectionDiffusion) -> Callable[[float], Tensor | N
         u, v = torch.broadcast_tensors(*equation.wind(time))
         nodal = harmonics.to_nodal(harmonics.divergence(u, v)).detach().double().cpu()
         speed = float(torch.hypot(u, v).max())
-        rounding = NO_DIVERGENCE * speed * max(harmonics.truncation, 1) / harmonics.radius
+        degree = max(harmonics.truncation, 1)
+        share = max(NO_DIVERGENCE, degree * torch.finfo(u.dtype).eps)  # the latter in float32
+        rounding = share * speed * degree / harmonics.radius
         return nodal if float(nodal.abs().max()) > rounding else None
 
     return divergence

@@ -35,15 +35,18 @@ SMALLEST_SHARED = 200_000
 than it brings."""
 
 
+Array = NDArray[Any]
+
+
 class _Plan(NamedTuple):
     """Tables and work arrays for one number type."""
 
     legendre: LegendrePlan
     fourier: FourierPlan
-    legendre_work: NDArray[Any]
-    fourier_work: NDArray[Any]
-    source: NDArray[Any]
-    target: NDArray[Any]
+    legendre_work: Array
+    fourier_work: Array
+    source: Array
+    target: Array
     waves: int
 
 
@@ -62,7 +65,7 @@ class NumbaTransforms:
 
     def __init__(self, grid: Grid, truncation: int, radius: float) -> None:
         self.grid, self.truncation, self.radius = grid, truncation, radius
-        self._plans: dict[torch.dtype, _Plan] = {}
+        self._plans: dict[np.dtype[Any], _Plan] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -70,33 +73,32 @@ class NumbaTransforms:
 
     def to_nodal(self, modal: Tensor) -> Tensor:
         """Values (..., nlat, nlon) of ``modal`` (..., l, m)."""
-        source = _modal_reals(modal)
-        nodal = torch.empty((*modal.shape[:-2], *self.grid.shape), dtype=source.dtype)
+        source = _stored(modal)
+        nodal = self._new_nodal(source)
         self._run((SCALAR, TO_NODAL, 0), source, nodal, nodal, None)
-        return nodal
+        return torch.from_numpy(nodal)
 
     def gradient(self, modal: Tensor) -> tuple[Tensor, Tensor]:
         """Eastward and northward component of ∇, likewise."""
-        source = _modal_reals(modal)
-        east = torch.empty((*modal.shape[:-2], *self.grid.shape), dtype=source.dtype)
-        north = torch.empty_like(east)
+        source = _stored(modal)
+        east, north = self._new_nodal(source), self._new_nodal(source)
         self._run((VECTOR, GRADIENT, 0), source, east, north, None)
-        return east, north
+        return torch.from_numpy(east), torch.from_numpy(north)
 
     def to_modal(self, nodal: Tensor) -> Tensor:
         """Projection (..., l, m) of ``nodal`` (..., nlat, nlon)."""
-        target = self._new_modal(nodal.shape[:-2], nodal.dtype)
-        nodal = nodal.detach().contiguous()
-        self._run((0, TO_MODAL, SCALAR), None, nodal, nodal, target)
-        return _complex(target)
+        values = np.ascontiguousarray(nodal.numpy(force=True))
+        result = self._new_modal(nodal.shape[:-2], values.dtype)
+        self._run((0, TO_MODAL, SCALAR), None, values, values, result)
+        return _modal_view(result)
 
     def divergence(self, u: Tensor, v: Tensor) -> Tensor:
         """∇·(u, v), modal, of nodal components."""
-        u, v = torch.broadcast_tensors(u.detach(), v.detach())
-        target = self._new_modal(u.shape[:-2], torch.promote_types(u.dtype, v.dtype))
-        u, v = u.to(target.dtype).contiguous(), v.to(target.dtype).contiguous()
-        self._run((0, DIVERGENCE, VECTOR), None, u, v, target)
-        return _complex(target)
+        east, north = _broadcast(u.numpy(force=True), v.numpy(force=True))
+        dtype = np.result_type(east, north)
+        result = self._new_modal(east.shape[:-2], dtype)
+        self._run((0, DIVERGENCE, VECTOR), None, _plain(east, dtype), _plain(north, dtype), result)
+        return _modal_view(result)
 
     def curl(self, u: Tensor, v: Tensor) -> Tensor:
         """k·∇ × (u, v), which is the divergence of (v, −u)."""
@@ -111,39 +113,42 @@ class NumbaTransforms:
         return self._product((SCALAR, FLUX, VECTOR), modal, u, v)
 
     def _product(self, passes: tuple[int, int, int], modal: Tensor, u: Tensor, v: Tensor) -> Tensor:
-        shared = u.ndim == v.ndim == 2  # one wind for all fields, the usual case
-        if not shared:
-            batch = torch.broadcast_shapes(modal.shape[:-2], u.shape[:-2], v.shape[:-2])
-            modal = modal.expand(*batch, *modal.shape[-2:])
-            u, v = (part.expand(*batch, *self.grid.shape) for part in (u, v))
-        source = _modal_reals(modal)
-        if not source.dtype == u.dtype == v.dtype:
-            wider = torch.promote_types(source.dtype, torch.promote_types(u.dtype, v.dtype))
-            source, u, v = source.to(wider), u.to(wider), v.to(wider)
-        target = self._new_modal(modal.shape[:-2], source.dtype)
-        self._run(passes, source, u.detach().contiguous(), v.detach().contiguous(), target)
-        return _complex(target)
+        source, east, north = _stored(modal), u.numpy(force=True), v.numpy(force=True)
+        if not east.ndim == north.ndim == 2:  # else one wind serves all fields
+            batch = np.broadcast_shapes(source.shape[:-2], east.shape[:-2], north.shape[:-2])
+            source = np.broadcast_to(source, (*batch, *source.shape[-2:]))
+            east, north = (np.broadcast_to(x, (*batch, *self.grid.shape)) for x in (east, north))
+        dtype = np.result_type(source.real.dtype, east, north)
+        source = _plain(source, np.result_type(dtype, np.complex64))
+        result = self._new_modal(source.shape[:-2], dtype)
+        self._run(passes, source, _plain(east, dtype), _plain(north, dtype), result)
+        return _modal_view(result)
 
-    def _new_modal(self, batch: torch.Size, dtype: torch.dtype) -> Tensor:
+    def _new_modal(self, batch: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         size = self.truncation + 1
-        return torch.empty((*batch, size, size, 2), dtype=dtype)
+        return np.empty((*batch, size, size), np.result_type(dtype, np.complex64))
+
+    def _new_nodal(self, source: Array) -> Array:
+        return np.empty((*source.shape[:-2], *self.grid.shape), source.real.dtype)
 
     def _run(
         self,
         passes: tuple[int, int, int],
-        modal: Tensor | None,
-        u: Tensor,
-        v: Tensor,
-        result: Tensor | None,
+        modal: Array | None,
+        u: Array,
+        v: Array,
+        result: Array | None,
     ) -> None:
         """Run ``passes`` over all fields, as many at a time as the work arrays hold."""
         synthesis, action, analysis = passes
         modal_size, nodal_size = 2 * (self.truncation + 1) ** 2, self.grid.nlat * self.grid.nlon
-        winds = u.numel() // nodal_size
+        winds = u.size // nodal_size
         spectral = modal if modal is not None else result
-        fields = winds if spectral is None else spectral.numel() // modal_size
-        nodal = [x.view(-1).numpy() for x in (u, v)]
-        spectra = [None if x is None else x.view(-1).numpy() for x in (modal, result)]
+        fields = winds if spectral is None else 2 * spectral.size // modal_size
+        u, v = u.reshape(-1), v.reshape(-1)
+        before, after = (
+            None if x is None else x.reshape(-1).view(u.dtype) for x in (modal, result)
+        )
         with self._lock:
             plan = self._plan(u.dtype)
             threads = self._threads(fields)
@@ -152,11 +157,12 @@ class NumbaTransforms:
                 count = min(chunk, fields - start)
                 here = slice(start * modal_size, (start + count) * modal_size)
                 rows = slice(start * nodal_size, (start + count) * nodal_size)
-                before, after = (plan.source if x is None else x[here] for x in spectra)
-                first, second = (x[rows] if winds > 1 else x for x in nodal)
                 (run if threads == 1 else run_threaded)(
-                    synthesis, action, analysis, count, min(winds, count), before, first, second,
-                    after, self.radius, plan.legendre, plan.fourier, plan.source, plan.target,
+                    synthesis, action, analysis, count, min(winds, count),
+                    plan.source if before is None else before[here],
+                    u[rows] if winds > 1 else u, v[rows] if winds > 1 else v,
+                    plan.target if after is None else after[here],
+                    self.radius, plan.legendre, plan.fourier, plan.source, plan.target,
                     plan.legendre_work[:threads], plan.fourier_work[:threads],
                 )  # fmt: skip
 
@@ -164,22 +170,22 @@ class NumbaTransforms:
         terms = fields * (self.truncation + 1) ** 2 * self.grid.nlat
         return 1 if terms < SMALLEST_SHARED else thread_count()
 
-    def _plan(self, dtype: torch.dtype) -> _Plan:
-        if dtype not in self._plans:
-            self._plans[dtype] = self._new_plan(dtype)
-        return self._plans[dtype]
+    def _plan(self, real: np.dtype[Any]) -> _Plan:
+        if real not in self._plans:
+            self._plans[real] = self._new_plan(real)
+        return self._plans[real]
 
-    def _new_plan(self, dtype: torch.dtype) -> _Plan:
-        grid, real = self.grid, torch.empty(0, dtype=dtype).numpy().dtype
+    def _new_plan(self, real: np.dtype[Any]) -> _Plan:
+        grid = self.grid
         legendre = legendre_plan(
             grid.latitude, grid.quadrature_weights, self.truncation, grid.nlon,
             grid.first_longitude, real,
         )  # fmt: skip
         width = REGISTER_BYTES // real.itemsize
         factors, table = twiddles(grid.nlon)
-        size, blocks = self.truncation + 1, legendre.sines.size // width
+        size, blocks = self.truncation + 1, legendre.nodes.size // 4 // width
         fourier = FourierPlan(grid.nlat, grid.nlon, size, blocks, factors, table.astype(real))
-        wave = legendre.sines.size * size * 4
+        wave = legendre.nodes.size * size
         waves = 2 * max(1, CACHE_BYTES // (2 * wave * real.itemsize))
         threads = numba.config.NUMBA_NUM_THREADS
         return _Plan(
@@ -214,14 +220,27 @@ def _aligned(rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return flat[skip : skip + rows * columns].reshape(rows, columns)
 
 
-def _modal_reals(modal: Tensor) -> Tensor:
-    """(..., m, l, 2) reals of (..., l, m) complex, without a copy if m is stored first."""
-    if not modal.is_complex():
-        modal = modal.to(torch.promote_types(modal.dtype, torch.complex64))
-    stored = modal.detach().resolve_conj().resolve_neg().transpose(-1, -2).contiguous()
-    return torch.view_as_real(stored)
+def _stored(modal: Tensor) -> Array:
+    """(..., m, l) numbers of (..., l, m), without a copy if m is stored first."""
+    numbers = modal.numpy(force=True)
+    if not np.iscomplexobj(numbers):
+        numbers = numbers.astype(np.result_type(numbers, np.complex64))
+    return np.ascontiguousarray(numbers.swapaxes(-1, -2))
 
 
-def _complex(reals: Tensor) -> Tensor:
-    """(..., l, m) view of (..., m, l, 2) reals."""
-    return torch.view_as_complex(reals).transpose(-1, -2)
+def _modal_view(stored: Array) -> Tensor:
+    """(..., l, m) of (..., m, l)."""
+    return torch.from_numpy(stored).transpose(-1, -2)
+
+
+def _broadcast(a: Array, b: Array) -> tuple[Array, Array]:
+    if a.shape == b.shape:
+        return a, b
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    return np.broadcast_to(a, shape), np.broadcast_to(b, shape)
+
+
+def _plain(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Contiguous, of the type, and writable, because numba compiles anew for what is not."""
+    values = np.ascontiguousarray(values, dtype=dtype)
+    return values if values.flags.writeable else values.copy()

@@ -8,7 +8,7 @@ from co2net_phys.solvers.fourier_stage import fourier_share
 from co2net_phys.solvers.legendre_sums import legendre_share
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def run(
     synthesis: int, action: int, analysis: int, fields: int, winds: int, modal: Any, u: Any,
     v: Any, result: Any, radius: float, legendre: Any, fourier: Any, source: Any, target: Any,
@@ -41,7 +41,7 @@ def run(
         legendre_share(0, 1, True, analysis, fields, result, target, radius, legendre, work[0])
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def run_threaded(
     synthesis: int, action: int, analysis: int, fields: int, winds: int, modal: Any, u: Any,
     v: Any, result: Any, radius: float, legendre: Any, fourier: Any, source: Any, target: Any,

@@ -277,3 +277,21 @@ def test_refuses_hyperdiffusion():
     equation = AdvectionDiffusion(SMALL, DeformationalFlow(SMALL), hyperdiffusivity=1e10)
     with pytest.raises(UsageError, match="leave it out"):
         monotone(equation, 3600.0)
+
+
+def test_round_off_of_a_float32_wind_is_no_divergence():
+    harmonics = SphericalHarmonics(Grid.gaussian(42), 42, dtype=torch.float32)
+    equation = AdvectionDiffusion(harmonics, SolidBodyRotation(harmonics, 7e-6, 30.0))
+    areas = torch.from_numpy(harmonics.grid.area_weights)
+    generator = torch.Generator().manual_seed(1)
+    state = (torch.rand(harmonics.grid.shape, generator=generator) > 0.8).double()
+    later = monotone(equation, 43200.0)(state, 0.0)
+    assert float((areas * (later - state)).sum()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_refuses_negative_diffusivity_at_a_later_time():
+    harmonics = SphericalHarmonics(Grid.gaussian(10), 10)
+    wind = SolidBodyRotation(harmonics, 7e-6)
+    step = monotone(AdvectionDiffusion(harmonics, wind, lambda time: -1e6), 3600.0)
+    with pytest.raises(UsageError, match="negative diffusion"):
+        step(torch.ones(harmonics.grid.shape, dtype=torch.float64), 0.0)

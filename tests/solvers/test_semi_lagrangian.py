@@ -17,18 +17,10 @@ from co2net_phys.solvers import (
     lawson_rk4,
 )
 from co2net_phys.solvers.departure_map import AnyWind, DepartureMap
-from co2net_phys.solvers.departures import (
-    departure_points,
-    departures_with_expansion,
-    positions,
-)
+from co2net_phys.solvers.departures import departure_points, departures_with_expansion, positions
 from co2net_phys.solvers.dormand_prince import DORMAND_PRINCE_8
 from co2net_phys.solvers.equations import SteadySource
-from co2net_phys.solvers.semi_lagrangian import (
-    semi_lagrangian,
-    suggested_time_step,
-    wind_anywhere,
-)
+from co2net_phys.solvers.semi_lagrangian import semi_lagrangian, suggested_time_step, wind_anywhere
 
 DAY = 86400.0
 HARMONICS = SphericalHarmonics(Grid.gaussian(31), 31)
@@ -332,3 +324,25 @@ def test_a_hopeless_time_step_is_refused():
     step = semi_lagrangian(AdvectionDiffusion(HARMONICS, Noise(u, v)), 100 * DAY)
     with pytest.raises(NumericalError, match="shorten the time step"):
         step(initial(), 0.0)
+
+
+class _Pulse:
+    """Non-divergent in the middle of each hour only."""
+
+    max_speed = 100.0
+
+    def __call__(self, time):
+        return self.at(*nodes(), time)
+
+    def at(self, latitude, longitude, time):
+        v = 50.0 * math.cos(math.pi * time / 3600.0) ** 2 * latitude.cos() * latitude.sin()
+        return 10.0 * latitude.cos() + 0.0 * longitude, v + 0.0 * longitude
+
+
+def test_divergence_around_the_middle_of_a_step():
+    state = initial()
+    equation = AdvectionDiffusion(HARMONICS, _Pulse())
+    found = semi_lagrangian(equation, 3600.0)(state, 0.0)
+    expected = run(lawson_rk4(equation, 360.0), state, 360.0, 10)
+    assert abs(expected[0, 0] - state[0, 0]) > 1e-5
+    assert abs(found[0, 0] - expected[0, 0]) < 1e-7
