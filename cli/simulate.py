@@ -185,9 +185,11 @@ def command(
             (initial or "zonal", initial_var or [], initial_options),
             (days, duration), start, stations or "none",
         )  # fmt: skip
+    from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.writer import is_zarr_path
 
     is_zarr_path(output)  # refuse a wrong suffix before any work
+    refuse_replacing_input(output, *problem.inputs)
     if dry_run:
         _plan(problem, as_json)
     else:

@@ -52,7 +52,7 @@ def twiddles(length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return np.array(factors, dtype=np.int64), table.view(np.float64)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _radix2(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
     w = 64 // x.itemsize
     for p in range(m):
@@ -71,7 +71,7 @@ def _radix2(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
             store(y, o + step + w, a0 * d1 + b0 * c1)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _radix4(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
     w = 64 // x.itemsize
     for p in range(m):
@@ -101,7 +101,7 @@ def _radix4(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
             store(y, o + 3 * step + w, a2 * d3 + b2 * c3)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _radix8(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
     w = 64 // x.itemsize
     h = broadcast(table, at + 14 * m + 2)  # cos(π/4)
@@ -140,7 +140,7 @@ def _radix8(x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
         at += 14
 
 
-@njit(cache=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, inline="always")
 def _store_turned(y: Any, o: int, a: Any, b: Any, table: Any, at: int) -> None:
     """y[o] = (a + ib) times the twiddle factor."""
     w = 64 // y.itemsize
@@ -149,7 +149,7 @@ def _store_turned(y: Any, o: int, a: Any, b: Any, table: Any, at: int) -> None:
     store(y, o + w, a * d + b * c)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _any_radix(r: int, x: Any, y: Any, m: int, s: int, table: Any, at: int) -> None:
     """By the definition, for the odd factors."""
     w = 64 // x.itemsize
@@ -176,7 +176,7 @@ def _any_radix(r: int, x: Any, y: Any, m: int, s: int, table: Any, at: int) -> N
         at += 2 * (r - 1)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def transform(x: Any, y: Any, factors: Any, table: Any) -> Any:
     """Forward transform of the buffer ``x``; ``y`` is as large, both are overwritten.
 

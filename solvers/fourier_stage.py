@@ -32,7 +32,7 @@ class FourierPlan(NamedTuple):
     twiddles: Any
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _pack(waves: Any, p: int, q: int, plan: Any, x: Any) -> None:
     """Fourier series of P + iQ, real and imaginary part exchanged, for the backward transform."""
     w, nlon, orders = 64 // x.itemsize, plan.nlon, plan.orders
@@ -50,7 +50,7 @@ def _pack(waves: Any, p: int, q: int, plan: Any, x: Any) -> None:
     x[2 * w * orders : 2 * w * (nlon - orders + 1)] = 0.0
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _unpack(x: Any, waves: Any, p: int, q: int, plan: Any) -> None:
     """Twice the Fourier coefficients of the real and of the imaginary part of a sequence."""
     w, nlon, orders = 64 // x.itemsize, plan.nlon, plan.orders
@@ -66,7 +66,7 @@ def _unpack(x: Any, waves: Any, p: int, q: int, plan: Any) -> None:
         q += 4 * w
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _columns(
     nodal: Any, row: int, step: int, count: int, first: int, nlon: int, tile: Any, to: int
 ) -> None:
@@ -84,7 +84,7 @@ def _columns(
             tile[to + j * w + lane] = nodal[row + lane * step + first + j] if inside else 0.0
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _read(
     nodal: Any, row: int, step: int, count: int, nlon: int, x: Any, part: int, tile: Any
 ) -> None:
@@ -96,7 +96,7 @@ def _read(
             store(x, 2 * w * (first + j) + part * w, load(tile, j * w))
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _write(
     x: Any, part: int, nodal: Any, row: int, step: int, count: int, nlon: int, tile: Any
 ) -> None:
@@ -113,7 +113,7 @@ def _write(
                     nodal[to + j] = tile[lane * w + j]
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _multiply(
     x: Any, part: int, u: Any, v: Any, row: int, step: int, count: int, nlon: int, y: Any,
     tile: Any,
@@ -130,7 +130,7 @@ def _multiply(
             store(y, i + w, load(tile, w * w + j * w) * field)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _project(
     x: Any, u: Any, v: Any, row: int, step: int, count: int, nlon: int, y: Any, part: int,
     tile: Any,
@@ -146,7 +146,7 @@ def _project(
             store(y, i + part * w, east + load(tile, w * w + j * w) * load(x, i))
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def _block(
     action: int, field: int, winds: int, b: int, source: Any, target: Any, u: Any, v: Any,
     plan: Any, work: Any,
@@ -202,7 +202,7 @@ def _block(
             _unpack(g, target, pair + 2 * w * side, second + 2 * w * side, plan)
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def fourier_share(
     t: int, threads: int, action: int, fields: int, winds: int, source: Any, target: Any,
     u: Any, v: Any, plan: Any, work: Any,

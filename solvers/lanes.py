@@ -9,9 +9,10 @@ On a processor with shorter registers LLVM splits a value, so any machine runs t
 """
 
 import operator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
@@ -36,18 +37,28 @@ _OF_DTYPE = {types.float64: FLOAT64, types.float32: FLOAT32}
 
 
 @register_model(Lanes)
-class _LanesModel(models.PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(models.PrimitiveModel):
     def __init__(self, dmm: Any, fe_type: Lanes) -> None:
         element = ir.DoubleType() if fe_type.dtype == types.float64 else ir.FloatType()
-        super().__init__(dmm, fe_type, ir.VectorType(element, fe_type.count))
+        vector = ir.VectorType(element, fe_type.count)
+        super().__init__(dmm, fe_type, vector)  # type: ignore[no-untyped-call]
+
+
+def _register(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Numba's ``intrinsic`` with a type."""
+    registered: Callable[..., Any] = intrinsic(function)
+    return registered
 
 
 def _arithmetic(operation: Any, instruction: str) -> None:
-    @infer_global(operation)
-    class _Typing(ConcreteTemplate):  # type: ignore[misc]
-        cases: ClassVar = [signature(kind, kind, kind) for kind in _OF_DTYPE.values()]
+    @infer_global(operation)  # type: ignore[no-untyped-call]
+    class _Typing(ConcreteTemplate):
+        cases: ClassVar = [
+            signature(kind, kind, kind)  # type: ignore[no-untyped-call]
+            for kind in _OF_DTYPE.values()
+        ]
 
-    @lower_builtin(operation, Lanes, Lanes)  # type: ignore[untyped-decorator]
+    @lower_builtin(operation, Lanes, Lanes)  # type: ignore[no-untyped-call, untyped-decorator]
     def _lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return getattr(builder, instruction)(*args, flags=("contract",))
 
@@ -61,7 +72,8 @@ for _operation, _instruction in (
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
-    data = cgutils.create_struct_proxy(array_type)(context, builder, array).data
+    struct = cgutils.create_struct_proxy(array_type)  # type: ignore[no-untyped-call]
+    data = struct(context, builder, array).data
     return builder.gep(data, [index])
 
 
@@ -74,7 +86,7 @@ def _splat(builder: Any, kind: Any, scalar: Any) -> Any:
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
 
 
-@intrinsic
+@_register
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Register of the elements from ``array[index]`` on; ``array`` is flat, bounds unchecked."""
     kind = _OF_DTYPE[array.dtype]
@@ -89,7 +101,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     return kind(array, types.intp), codegen
 
 
-@intrinsic
+@_register
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Write ``value`` to the elements from ``array[index]`` on."""
 
@@ -102,7 +114,7 @@ def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     return types.none(array, types.intp, value), codegen
 
 
-@intrinsic
+@_register
 def broadcast(typingctx: Any, array: Any, index: Any) -> Any:
     """Register of which every lane is ``array[index]``."""
     kind = _OF_DTYPE[array.dtype]
@@ -114,7 +126,7 @@ def broadcast(typingctx: Any, array: Any, index: Any) -> Any:
     return kind(array, types.intp), codegen
 
 
-@intrinsic
+@_register
 def zero(typingctx: Any, array: Any) -> Any:
     """Register of zeros of the type of ``array``."""
     kind = _OF_DTYPE[array.dtype]
@@ -125,7 +137,7 @@ def zero(typingctx: Any, array: Any) -> Any:
     return kind(array), codegen
 
 
-@intrinsic
+@_register
 def splat(typingctx: Any, array: Any, scalar: Any) -> Any:
     """Register of the type of ``array`` of which every lane is ``scalar``."""
     kind = _OF_DTYPE[array.dtype]
@@ -156,7 +168,7 @@ def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
     return builder.shuffle_vector(a, b, mask)
 
 
-@intrinsic
+@_register
 def totals(typingctx: Any, array: Any, index: Any) -> Any:
     """Sum of the lanes of each of as many successive registers of ``array`` as one has lanes.
 
@@ -167,7 +179,7 @@ def totals(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         step = ir.Constant(args[1].type, kind.count)
-        rows = _load_rows(builder, context, sig.args[0], *args, step)
+        rows = _load_rows(builder, context, sig.args[0], args[0], args[1], step)
         group = kind.count
         while len(rows) > 1:
             half = group // 2
@@ -183,7 +195,7 @@ def totals(typingctx: Any, array: Any, index: Any) -> Any:
     return kind(array, types.intp), codegen
 
 
-@intrinsic
+@_register
 def turn(typingctx: Any, source: Any, index: Any, step: Any, target: Any, to: Any) -> Any:
     """Transpose a square block: rows are ``step`` apart in ``source``, successive in ``target``."""
     kind = _OF_DTYPE[source.dtype]

@@ -28,10 +28,10 @@ class LegendreTables(NamedTuple):
 def legendre_tables(latitude: ArrayLike, truncation: int) -> LegendreTables:
     """Tables at ``latitude`` for degrees and orders 0…``truncation``.
 
-    With Q_lm = P_lm/cos θ and ε_l = √((l² − m²)/(4l² − 1)): ε_{l+1} Q_{l+1} = sin θ Q_l − ε_l Q_{l−1}
-    from Q_mm ∝ cos^{m−1} θ, and dP_lm/dθ = (l + 1) ε_l Q_{l−1,m} − l ε_{l+1} Q_{l+1,m}; for m = 0,
-    −√(l(l+1)) P_l1. Nothing is divided by cos θ. Holmes and Featherstone (2002),
-    doi:10.1007/s00190-002-0216-2, call this the forward column recurrence.
+    With Q_lm = P_lm/cos θ and ε_l = √((l² − m²)/(4l² − 1)), from Q_mm ∝ cos^{m−1} θ by
+    ε_{l+1} Q_{l+1} = sin θ Q_l − ε_l Q_{l−1}; and dP_lm/dθ = (l + 1) ε_l Q_{l−1,m} −
+    l ε_{l+1} Q_{l+1,m}, which for m = 0 is −√(l(l+1)) P_l1. Nothing is divided by cos θ. Holmes and
+    Featherstone (2002), doi:10.1007/s00190-002-0216-2, call this the forward column recurrence.
 
     Args:
         latitude: (k,) degrees north, poles allowed.
@@ -73,9 +73,9 @@ def _reduced_functions(
     order = np.arange(size)[:, None]
     ratio = _ratio(np.arange(size + 1)[None, :], order)
     for l in range(1, size + 1):
-        m = slice(0, min(l, size))  # the sectoral function of degree l is there already
-        below = table[m, l - 2] * ratio[m, l - 1, None] if l > 1 else 0.0
-        table[m, l] = (sine * table[m, l - 1] - below) / ratio[m, l, None]
+        smaller = slice(0, min(l, size))  # orders; the function of order l is there already
+        below = table[smaller, l - 2] * ratio[smaller, l - 1, None] if l > 1 else 0.0
+        table[smaller, l] = (sine * table[smaller, l - 1] - below) / ratio[smaller, l, None]
     return table
 
 

@@ -22,7 +22,7 @@ from numba import njit
 from co2net_phys.solvers.lanes import load, splat, store, totals
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def read_planes(
     modal: Any, at: int, low: int, top: int, c: float, d: float, planes: Any, room: int
 ) -> None:
@@ -46,7 +46,7 @@ def read_planes(
         planes[j + room] = c * modal[at + 1] + d * modal[at]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def write_planes(
     planes: Any, room: int, modal: Any, at: int, low: int, top: int, c: float, d: float
 ) -> None:
@@ -68,7 +68,7 @@ def write_planes(
         modal[at + 1] = c * planes[j + room] + d * planes[j]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def scale_meridional(planes: Any, room: int, low: int, top: int, sign: float) -> None:
     """Times ``sign`` √(l(l+1)), degrees ``low``…``top``: order zero of a vector."""
     w = 64 // planes.itemsize
@@ -79,7 +79,7 @@ def scale_meridional(planes: Any, room: int, low: int, top: int, sign: float) ->
         planes[i + room] *= slope
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def fold(planes: Any, room: int, count: int, folds: Any, f: int, length: int, coefs: Any) -> None:
     """Coefficients of q_j, without the register before, from those of P."""
     w = 64 // planes.itemsize
@@ -92,7 +92,7 @@ def fold(planes: Any, room: int, count: int, folds: Any, f: int, length: int, co
             store(coefs, j + (part + 2) * room, s * load(planes, i + 2 * room))
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def fold_times_im(
     planes: Any, room: int, count: int, m: int, folds: Any, f: int, length: int, coefs: Any
 ) -> None:
@@ -108,7 +108,7 @@ def fold_times_im(
             store(coefs, to + 2 * room, factor * (s * load(planes, i + 2 * room)))
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def meridional_derivative(
     planes: Any, room: int, count: int, folds: Any, f: int, length: int, result: Any
 ) -> None:
@@ -128,7 +128,7 @@ def meridional_derivative(
     result[room + end : room + end + 1] = 0.0
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def unfold(
     sums: Any, plane: int, room: int, count: int, folds: Any, f: int, length: int, planes: Any
 ) -> None:
@@ -149,7 +149,7 @@ def unfold(
             store(planes, to + j, own + load(folds, f + length + j - 1) * before)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def divergence_planes(
     east: Any, north: Any, room: int, count: int, m: int, folds: Any, f: int, length: int
 ) -> None:

@@ -28,7 +28,7 @@ from numba import njit
 from co2net_phys.solvers.lanes import broadcast, load, splat, store, zero
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def sum_degrees(
     coefficients: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int,
     starts: Any, i: int, nodes: Any, k: int, f: int, scale: float, waves: Any, at: int,
@@ -69,7 +69,7 @@ def sum_degrees(
     store(waves, at + 3 * w, z * (b1 - y * b3))
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def sum_degrees_of_two(
     coefficients: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int,
     starts: Any, i: int, nodes: Any, k: int, f: int, scale: float, waves: Any, at: int,
@@ -128,7 +128,7 @@ def sum_degrees_of_two(
     store(waves, at + stride + 3 * w, z * (b5 - y * b7))
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def sum_latitudes(
     sums: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int, starts: Any,
     i: int, nodes: Any, k: int, f: int, weights: int, waves: Any, at: int, stride: int
@@ -170,7 +170,7 @@ def sum_latitudes(
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def sum_latitudes_of_two(
     sums: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int, starts: Any,
     i: int, nodes: Any, k: int, f: int, weights: int, waves: Any, at: int, stride: int,

@@ -154,7 +154,7 @@ def _recurrences(truncation: int, width: int) -> tuple[Array, Array, Array, Arra
     return np.array(ratio_begin), *tables, np.concatenate(scales)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _starts(
     sines: Any, cosines: Any, begin: Any, scales: Any, ratios: Any, epsilons: Any,
     width: int, negligible: float,

@@ -41,7 +41,7 @@ def scratch_size(truncation: int, width: int) -> int:
     return (16 + 8 * width) * plane_room(truncation, width)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _coefficients(
     kind: int, m: int, order: int, top: int, count: int, pair: bool, modal: Any, at: int,
     next_field: int, c: float, d: float, folds: Any, f: int, length: int, one: Any, two: Any,
@@ -64,7 +64,7 @@ def _coefficients(
         fold(two, room, count, folds, f, length, more)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _results(
     kind: int, m: int, order: int, top: int, count: int, pair: bool, modal: Any, at: int,
     next_field: int, c: float, d: float, folds: Any, f: int, length: int, one: Any, two: Any,
@@ -86,7 +86,7 @@ def _results(
         write_planes(one, room, modal, at, order, top, c, -d)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _synthesise(
     pair: bool, coefs: Any, room: int, ratios: Any, r: int, order: int, count: int, firsts: Any,
     starts: Any, nodes: Any, factors: int, scale: float, waves: Any, at: int, stride: int,
@@ -110,7 +110,7 @@ def _synthesise(
             )  # fmt: skip
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _analyse(
     pair: bool, sums: Any, room: int, ratios: Any, r: int, order: int, count: int, firsts: Any,
     starts: Any, nodes: Any, factors: int, waves: Any, at: int, stride: int, next_wave: int,
@@ -137,7 +137,7 @@ def _analyse(
             )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def legendre_share(
     t: int, threads: int, analyse: bool, kind: int, fields: int, modal: Any, waves: Any,
     radius: float, plan: Any, work: Any,

@@ -187,7 +187,7 @@ class NumbaTransforms:
         fourier = FourierPlan(grid.nlat, grid.nlon, size, blocks, factors, table.astype(real))
         wave = legendre.nodes.size * size
         waves = 2 * max(1, CACHE_BYTES // (2 * wave * real.itemsize))
-        threads = numba.config.NUMBA_NUM_THREADS
+        threads = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
         return _Plan(
             legendre,
             fourier,

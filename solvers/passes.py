@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import numpy as np
 from numba import njit, prange
 
 from co2net_phys.solvers.fourier_stage import fourier_share
 from co2net_phys.solvers.legendre_sums import legendre_share
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")
 def run(
     synthesis: int, action: int, analysis: int, fields: int, winds: int, modal: Any, u: Any,
     v: Any, result: Any, radius: float, legendre: Any, fourier: Any, source: Any, target: Any,
@@ -41,7 +42,7 @@ def run(
         legendre_share(0, 1, True, analysis, fields, result, target, radius, legendre, work[0])
 
 
-@njit(cache=True, parallel=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(cache=True, parallel=True, error_model="numpy")
 def run_threaded(
     synthesis: int, action: int, analysis: int, fields: int, winds: int, modal: Any, u: Any,
     v: Any, result: Any, radius: float, legendre: Any, fourier: Any, source: Any, target: Any,
@@ -49,11 +50,18 @@ def run_threaded(
 ) -> None:  # fmt: skip
     """Like :func:`run`, on as many threads as ``work`` and ``buffers`` have rows."""
     n = work.shape[0]
+    # Numba counts prange in unsigned integers, for which all beneath would be compiled anew.
     if synthesis > 0:
         for t in prange(n):
-            legendre_share(t, n, False, synthesis, fields, modal, source, radius, legendre, work[t])
+            legendre_share(
+                np.int64(t), n, False, synthesis, fields, modal, source, radius, legendre, work[t]
+            )
     for t in prange(n):
-        fourier_share(t, n, action, fields, winds, source, target, u, v, fourier, buffers[t])
+        fourier_share(
+            np.int64(t), n, action, fields, winds, source, target, u, v, fourier, buffers[t]
+        )
     if analysis > 0:
         for t in prange(n):
-            legendre_share(t, n, True, analysis, fields, result, target, radius, legendre, work[t])
+            legendre_share(
+                np.int64(t), n, True, analysis, fields, result, target, radius, legendre, work[t]
+            )

@@ -86,7 +86,18 @@ class PartialStore:
     def create(cls, folder: Path, layout: Layout, records_per_chunk: int) -> PartialStore:
         """Make the store, all of its records missing; it appears in one step."""
         beginning = folder.with_name(f"{folder.name}.new")
-        remove(beginning)
+        try:
+            cls._fill(beginning, layout, records_per_chunk)
+            remove(folder)
+            os.rename(beginning, folder)
+        finally:
+            remove(beginning)
+        flush_entry(folder.parent)
+        return cls(folder, layout, records_per_chunk)
+
+    @staticmethod
+    def _fill(beginning: Path, layout: Layout, records_per_chunk: int) -> None:
+        remove(beginning)  # left by a killed process
         sizes = {"time": records_per_chunk}
         write_zarr(
             _missing(layout, records_per_chunk), beginning, mode="w", chunk_sizes=sizes,
@@ -98,10 +109,6 @@ class PartialStore:
             _array(group, name)[...] = filled(np.asarray(values, layout.variables[name].dtype))
         for path in (*beginning.rglob("*"), beginning):
             flush_entry(path)
-        remove(folder)
-        os.rename(beginning, folder)
-        flush_entry(folder.parent)
-        return cls(folder, layout, records_per_chunk)
 
     @property
     def attributes(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ saved whenever a chunk of frames is complete and at least once a minute, after t
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,12 +30,10 @@ from co2net_phys.data.output_layout import checked
 from co2net_phys.data.writer import is_zarr_path
 from co2net_phys.data.writer_backends import NetcdfBackend
 from co2net_phys.data.writer_identity import is_same_run, refuse_another_run
+from co2net_phys.data.writer_lock import locked, one_at_a_time
 from co2net_phys.data.writer_partial import Layout, PartialStore
 from co2net_phys.data.writer_restart import Restart, WritingPoint, read_restart, write_restart
 from co2net_phys.errors import DataError, NumericalError
-
-if sys.platform != "win32":
-    import fcntl
 
 RECORDS_PER_CHUNK = 16
 """Records in one chunk along time."""
@@ -115,11 +112,16 @@ class ResumableWriter:
 
         Raises:
             UsageError: the target is of another configuration, inputs or version.
-            DataError: the target cannot be read.
+            DataError: the target cannot be read and may not be replaced.
         """
         if not self._target.exists():
             return False
-        there = _attributes(self._target)
+        try:
+            there = _attributes(self._target)
+        except DataError:
+            if self._overwrite:
+                return False
+            raise
         if self.partial.exists() and self._restart_file.exists():
             if _attributes(self.partial).get("id") != there.get("id", self.partial):
                 return False
@@ -143,7 +145,9 @@ class ResumableWriter:
         prepare_target(self._target, overwrite=self._overwrite, expected_bytes=needed)
         with explained_writing_errors(self._target, self._expected_bytes):
             try:
-                self._begin()
+                # Two that start together must see each other, not the other's half-made store.
+                with one_at_a_time(self._target.parent):
+                    self._begin()
             except BaseException:
                 self._unlock()
                 raise
@@ -191,7 +195,7 @@ class ResumableWriter:
 
     def _begin(self) -> None:
         if self.partial.exists():
-            self._lock = _locked(self.partial)
+            self._lock = locked(self.partial)
         unfinished = self.partial.exists() and self._restart_file.exists()
         if unfinished and self._resume:
             self._continue()
@@ -204,11 +208,20 @@ class ResumableWriter:
             )
         remove(self._restart_file)  # first, so that it never speaks of another store
         self._unlock()
-        self._store = PartialStore.create(self.partial, self._layout, self._records_per_chunk)
-        self._lock = _locked(self.partial)
+        try:
+            self._store = PartialStore.create(self.partial, self._layout, self._records_per_chunk)
+        except BaseException:
+            remove(self.partial)  # it holds nothing yet
+            raise
+        self._lock = locked(self.partial)
 
     def _continue(self) -> None:
-        store = PartialStore(self.partial, self._layout, self._records_per_chunk)
+        try:
+            store = PartialStore(self.partial, self._layout, self._records_per_chunk)
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.partial}: damaged, no Zarr store; begin again with --overwrite"
+            ) from error
         refuse_another_run(self.partial, store.attributes, self._layout.attributes)
         point = read_restart(self._restart_file)
         store.clean()
@@ -324,20 +337,3 @@ def _attributes(output: Path) -> dict[str, Any]:
 def _frames(point: WritingPoint, layout: Layout) -> str:
     pending = next(iter(point.pending.values()), np.empty(0))
     return f"{point.written + len(pending)} of {len(layout.times)} frames"
-
-
-def _locked(folder: Path) -> int:
-    """Descriptor of a folder that no other process may write; closing it ends the claim."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    if sys.platform == "win32":
-        return descriptor
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(descriptor)
-        raise DataError(
-            f"{folder}: another process is writing it; wait for it, or choose another --output"
-        ) from error
-    except OSError:
-        pass  # a file system without locks
-    return descriptor

@@ -66,7 +66,9 @@ class SimulationConfig(BaseModel):
     def _known_components(self) -> SimulationConfig:
         unknown = sorted(set(self.components) - set(COMPONENTS))
         if unknown:
-            raise ValueError(f"unknown source {unknown[0]!r}; choose from {', '.join(COMPONENTS)}")
+            raise ValueError(
+                f"unknown --sources {unknown[0]!r}; choose from {', '.join(COMPONENTS)}"
+            )
         return self
 
 
@@ -76,5 +78,7 @@ def simulation_config(**options: Any) -> SimulationConfig:
         return SimulationConfig(**options)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "simulation"
+        if not first["loc"]:  # of options together: the message says it all
+            raise UsageError(first["msg"].removeprefix("Value error, ")) from error
+        where = ".".join(map(str, first["loc"]))
         raise UsageError(f"{where}: {first['msg']}; got {first['input']!r}") from error

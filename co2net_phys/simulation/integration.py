@@ -208,7 +208,7 @@ def time_step_of(world: World, config: SimulationConfig) -> float:
 
 def _dividing(interval: float, longest: float) -> float:
     """The longest step not above `longest` that divides `interval`."""
-    return interval / math.ceil(interval / longest)
+    return interval / max(math.ceil(interval / longest), 1)  # calm air has no longest step
 
 
 def _steps(config: SimulationConfig, time_step: float | None) -> int:

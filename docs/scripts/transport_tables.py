@@ -138,12 +138,8 @@ def variants() -> Iterator[str]:
 
 
 def speed() -> Iterator[str]:
-    """Step and transform pair of every library, then cost and memory of this solver by size."""
-    for threads, dtype in ((1, "float64"), (2, "float64"), (1, "float32")):
-        columns = ("library", "size", "ms per step", "relative", "ms per pair", "difference")
-        yield from heading(f"One step, {dtype}, threads: {threads}", columns)
-        for truncation in (42, 85, 170):
-            yield from map(speed_row, measure_speed(truncation, threads=threads, dtype=dtype))
+    """Cost and memory of this solver by size, then step and transform pair of every library."""
+    # First, as memory that others have left would be used again and not be seen.
     columns = ("size", "fields", "ms per step", "ms per pair", "MB at set-up")
     yield from heading("This solver by size, float64, 1 thread", columns)
     for truncation in (21, 42, 85, 170, 341):
@@ -152,6 +148,11 @@ def speed() -> Iterator[str]:
             numbers = f"{own.ms_per_step:.2f}", f"{own.ms_transform_pair:.2f}"
             memory = "–" if own.megabytes is None else f"{own.megabytes:.0f}"
             yield row(f"T{truncation}", fields, *numbers, memory)
+    for threads, dtype in ((1, "float64"), (2, "float64"), (1, "float32")):
+        columns = ("library", "size", "ms per step", "relative", "ms per pair", "difference")
+        yield from heading(f"One step, {dtype}, threads: {threads}", columns)
+        for truncation in (42, 85, 170):
+            yield from map(speed_row, measure_speed(truncation, threads=threads, dtype=dtype))
 
 
 def speed_row(found: Speed) -> str:

@@ -110,6 +110,21 @@ def test_the_same_file_unchanged_is_accepted(co2phys, tmp_path, air):
         np.testing.assert_allclose(data[CO2], 400, rtol=1e-5)
 
 
+def test_an_input_is_not_replaced(co2phys, tmp_path, air):
+    air.to_netcdf(tmp_path / "air.nc")
+    before = (tmp_path / "air.nc").read_bytes()
+    words = ("simulate", "--winds", "air.nc", "--truncation", "5", "--output", "./air.nc")
+    refused(co2phys(*words, "--overwrite"), 2, "--output air.nc", "is an input")
+    assert (tmp_path / "air.nc").read_bytes() == before
+
+
+@pytest.mark.parametrize("scheme", ["spectral", "monotone"])
+def test_calm_air_has_a_time_step(co2phys, tmp_path, air, scheme):
+    (0 * air[["u10", "v10"]]).assign_coords(air.coords).to_netcdf(tmp_path / "air.nc")
+    done = co2phys(*SIMULATE, "--winds", "air.nc", "--scheme", scheme)
+    assert done.code == 0, done.err
+
+
 def test_winds_shorter_than_the_run(co2phys, tmp_path, air):
     air.to_netcdf(tmp_path / "air.nc")
     done = co2phys(*SIMULATE, "--winds", "air.nc", "--duration", "30h")
@@ -255,7 +270,10 @@ def test_a_full_disk_during_training(co2phys, tmp_path, full_disk, world):
             ["simulate", "--preset", "twin", "--output-every", "3 weeks", "--output", "x.nc"],
             "'3 weeks'",
         ),
-        (["simulate", "--preset", "twin", "--sources", "volcano", "--output", "x.nc"], "'volcano'"),
+        (
+            ["simulate", "--preset", "twin", "--sources", "volcano", "--output", "x.nc"],
+            "error: unknown --sources 'volcano'; choose from fossil, biosphere, ocean, fires\n",
+        ),
         (
             ["simulate", "--winds", "w.nc", "--select", "x", "--output", "x.nc"],
             "--select 'x'",

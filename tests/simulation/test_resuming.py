@@ -21,6 +21,30 @@ from co2net_phys.simulation.world import twin_world
 
 CONFIG = SimulationConfig(truncation=5, frames=20, spin_up=21600.0, grid="model", seed=3)
 SCRIPT = Path(__file__).with_name("interrupted_run.py")
+TOGETHER = """
+import sys
+from pathlib import Path
+
+from co2net_phys.data.writer_resumable import ResumableWriter
+from co2net_phys.errors import DataError
+from co2net_phys.simulation.config import SimulationConfig
+from co2net_phys.simulation.output import output_layout
+from co2net_phys.simulation.world import twin_world
+
+config = SimulationConfig(truncation=5, frames=20, spin_up=0.0, grid="model")
+layout = output_layout(twin_world(config), config, (), None, {"title": "a test"})
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with ResumableWriter(Path(sys.argv[1]), layout):
+        print("begun", flush=True)
+        sys.stdin.readline()
+        raise KeyboardInterrupt
+except KeyboardInterrupt:
+    pass
+except DataError as error:
+    print(error, flush=True)
+"""
 both_formats = pytest.mark.parametrize("name", ["x.nc", "x.zarr"])
 
 
@@ -254,3 +278,50 @@ def test_two_processes_do_not_write_one_output(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         simulate(twin_world(CONFIG), CONFIG, path, attributes={"title": "x"}, progress=second)
+
+
+def test_two_that_start_together_see_each_other(tmp_path):
+    words = (sys.executable, "-c", TOGETHER, tmp_path / "x.zarr")
+    racing = [
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in racing:  # all have imported everything
+        assert process.stdout.readline() == "ready\n"
+    for process in racing:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.stdout.readline() for process in racing]
+    for process in racing:
+        process.communicate("end\n")
+    assert sorted("another process is writing it" in line for line in said) == [False, True, True]
+    assert "begun\n" in said
+
+
+def test_a_store_that_is_none_is_explained(tmp_path):
+    path = tmp_path / "x.nc"
+    interrupted(path, 12)
+    (tmp_path / "x.nc.partial.zarr" / "zarr.json").unlink()
+    with pytest.raises(DataError, match=r"x\.nc\.partial\.zarr: damaged.*--overwrite"):
+        run(path, resume=True)
+
+
+def test_an_unreadable_output_may_be_replaced_by_a_resumed_run(tmp_path):
+    path = tmp_path / "x.nc"
+    path.write_bytes(b"no NetCDF")
+    interrupted(path, 12, overwrite=True)
+    with pytest.raises(DataError, match="neither NetCDF nor Zarr"):
+        run(path, resume=True)
+    run(path, resume=True, overwrite=True)
+    assert xr.open_dataset(path).sizes["time"] == CONFIG.frames
+
+
+def test_interrupted_while_the_store_is_made_nothing_stays(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    for step in ("filled", "flush_entry"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"co2net_phys.data.writer_partial.{step}", interrupt)
+            interrupted(tmp_path / "x.zarr", None)
+        assert not list(tmp_path.iterdir())
