@@ -1,4 +1,8 @@
-"""One call from modal or nodal fields to modal or nodal fields, on one thread or on several."""
+"""One call from modal or nodal fields to modal or nodal fields, on one thread or on several.
+
+Numba keeps compiled functions on disk until their own file changes; whoever changes a kernel that
+is called from here should delete ``__pycache__``.
+"""
 
 from typing import Any
 
@@ -7,6 +11,28 @@ from numba import njit, prange
 
 from co2net_phys.solvers.fourier_stage import fourier_share
 from co2net_phys.solvers.legendre_sums import legendre_share
+
+STAGES = 3
+"""Synthesis, pass along longitude, analysis: each needs all of the one before."""
+
+
+@njit(cache=True, forceinline=True, error_model="numpy")
+def _share(
+    stage: int, t: int, threads: int, synthesis: int, action: int, analysis: int, fields: int,
+    winds: int, modal: Any, u: Any, v: Any, result: Any, radius: float, legendre: Any,
+    fourier: Any, source: Any, target: Any, work: Any, buffers: Any,
+) -> None:  # fmt: skip
+    """The share of thread ``t`` in one stage."""
+    if stage == 1:
+        fourier_share(t, threads, action, fields, winds, source, target, u, v, fourier, buffers[t])
+        return
+    analyse = stage > 1
+    kind = analysis if analyse else synthesis
+    if kind > 0:
+        legendre_share(
+            t, threads, analyse, kind, fields, result if analyse else modal,
+            target if analyse else source, radius, legendre, work[t],
+        )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
@@ -35,11 +61,11 @@ def run(
         work: (threads, ``legendre_sums.scratch_size``).
         buffers: (threads, ``fourier_stage.scratch_size``).
     """
-    if synthesis > 0:
-        legendre_share(0, 1, False, synthesis, fields, modal, source, radius, legendre, work[0])
-    fourier_share(0, 1, action, fields, winds, source, target, u, v, fourier, buffers[0])
-    if analysis > 0:
-        legendre_share(0, 1, True, analysis, fields, result, target, radius, legendre, work[0])
+    for stage in range(STAGES):
+        _share(
+            stage, np.int64(0), np.int64(1), synthesis, action, analysis, fields, winds, modal, u,
+            v, result, radius, legendre, fourier, source, target, work, buffers,
+        )  # fmt: skip
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -49,19 +75,11 @@ def run_threaded(
     work: Any, buffers: Any,
 ) -> None:  # fmt: skip
     """Like :func:`run`, on as many threads as ``work`` and ``buffers`` have rows."""
-    n = work.shape[0]
-    # Numba counts prange in unsigned integers, for which all beneath would be compiled anew.
-    if synthesis > 0:
-        for t in prange(n):
-            legendre_share(
-                np.int64(t), n, False, synthesis, fields, modal, source, radius, legendre, work[t]
-            )
-    for t in prange(n):
-        fourier_share(
-            np.int64(t), n, action, fields, winds, source, target, u, v, fourier, buffers[t]
-        )
-    if analysis > 0:
-        for t in prange(n):
-            legendre_share(
-                np.int64(t), n, True, analysis, fields, result, target, radius, legendre, work[t]
-            )
+    threads = work.shape[0]
+    for stage in range(STAGES):
+        for t in prange(threads):
+            # Numba counts prange without a sign; all beneath would be compiled anew for that.
+            _share(
+                stage, np.int64(t), threads, synthesis, action, analysis, fields, winds, modal, u,
+                v, result, radius, legendre, fourier, source, target, work, buffers,
+            )  # fmt: skip
