@@ -16,7 +16,7 @@ STAGES = 3
 """Synthesis, pass along longitude, analysis: each needs all of the one before."""
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _share(
     stage: int, t: int, threads: int, synthesis: int, action: int, analysis: int, fields: int,
     winds: int, modal: Any, u: Any, v: Any, result: Any, radius: float, legendre: Any,
