@@ -18,7 +18,7 @@ STAGES = 3
 
 @njit(cache=True, error_model="numpy")
 def _share(
-    stage: int, t: int, threads: int, synthesis: int, action: int, analysis: int, fields: int,
+    stage: int, t: Any, threads: Any, synthesis: int, action: int, analysis: int, fields: int,
     winds: int, modal: Any, u: Any, v: Any, result: Any, radius: float, legendre: Any,
     fourier: Any, source: Any, target: Any, work: Any, buffers: Any,
 ) -> None:  # fmt: skip
