@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.solvers.constants import EARTH_RADIUS_M
+from co2net_phys.solvers.quadrature import gauss_legendre
 
 GridKind = Literal["gaussian", "cell-centre"]
 KINDS: tuple[GridKind, ...] = ("gaussian", "cell-centre")
@@ -168,8 +169,7 @@ class Grid:
 
     @cached_property
     def _gauss_legendre(self) -> tuple[Array, Array]:
-        nodes, weights = np.polynomial.legendre.leggauss(self.nlat)
-        return nodes, weights
+        return gauss_legendre(self.nlat)
 
 
 def _ascending(name: str, values: ArrayLike) -> Array:

@@ -1,9 +1,13 @@
 """Quadrature in latitude to the last digits."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Extended = NDArray[Any]
+"""Of ``numpy.longdouble``, which is not one type on all machines."""
 
 
 def gauss_legendre(count: int) -> tuple[Array, Array]:
@@ -17,16 +21,17 @@ def gauss_legendre(count: int) -> tuple[Array, Array]:
     Args:
         count: number of nodes, at least one.
     """
-    nodes = np.polynomial.legendre.leggauss(count)[0]
+    nodes = np.polynomial.legendre.leggauss(count)[0].astype(np.longdouble)
     for _ in range(2):
         value, slope = _polynomial(nodes, count)
         nodes = nodes - value / slope
     nodes = (nodes - nodes[::-1]) / 2.0
     slope = _polynomial(nodes, count)[1]
-    return nodes, 2.0 / ((1.0 - nodes) * (1.0 + nodes) * slope**2)
+    weights = 2.0 / ((1.0 - nodes) * (1.0 + nodes) * slope**2)
+    return nodes.astype(np.float64), weights.astype(np.float64)
 
 
-def _polynomial(x: Array, degree: int) -> tuple[Array, Array]:
+def _polynomial(x: Extended, degree: int) -> tuple[Extended, Extended]:
     """Legendre's P_n and its derivative, −1 < x < 1."""
     before, value = np.zeros_like(x), np.ones_like(x)
     for l in range(degree):
