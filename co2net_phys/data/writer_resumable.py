@@ -123,7 +123,7 @@ class ResumableWriter:
                 return False
             raise
         if self.partial.exists() and self._restart_file.exists():
-            if _attributes(self.partial).get("id") != there.get("id", self.partial):
+            if not self._has_become(there):
                 return False
         elif not self._overwrite:
             refuse_another_run(self._target, there, self._layout.attributes)
@@ -132,6 +132,13 @@ class ResumableWriter:
         remove(self.partial)
         remove(self._restart_file)
         return True
+
+    def _has_become(self, there: Mapping[str, Any]) -> bool:
+        """Whether the partial store is that of the target, not of a run that would replace it."""
+        try:
+            return bool(_attributes(self.partial).get("id") == there.get("id", self.partial))
+        except DataError:  # half removed
+            return is_same_run(there, self._layout.attributes)
 
     @property
     def restart(self) -> Restart | None:
@@ -286,8 +293,10 @@ class ResumableWriter:
                 publish(self.partial, self._target, is_flushed=True)
             else:
                 self._convert(self._store)
-                remove(self.partial)
+            self._store = None  # the target is there: whatever happens now, nothing is to be kept
+            # In this order: a partial store without a restart is known to be waste.
             remove(self._restart_file)
+            remove(self.partial)
 
     def _convert(self, store: PartialStore) -> None:
         """Write the NetCDF file from the store: the same bytes whenever it is done."""

@@ -32,7 +32,7 @@ def run(path: Path, **options: object) -> None:
     torch.set_num_threads(1)
     simulate(
         twin_world(CONFIG), CONFIG, path,
-        attributes={"title": "a test"}, stations=load_stations()[:3], **options,
+        attributes={"title": "a test", "id": "one run"}, stations=load_stations()[:3], **options,
     )  # fmt: skip
 
 
