@@ -20,6 +20,7 @@ from co2net_phys.solvers import (
     lawson_rk4,
 )
 from co2net_phys.validation.finding import Finding, find
+from co2net_phys.validation.statement import Statement
 
 ANGULAR_SPEED = 5e-6
 """U of the checks, rad s⁻¹: 32 m s⁻¹ at the equator, once around in 14.5 days."""
@@ -171,3 +172,29 @@ def _run(
 
 def _relative_error(value: Tensor, reference: Tensor) -> float:
     return float((value - reference).abs().max() / reference.abs().max())
+
+
+STATEMENTS = (
+    Statement(
+        "series",
+        "R4",
+        "A(t) decays and turns with λ_nm = Dn(n+1)/R² + imU, from n = 0",
+        corrected=corrected_series,
+        printed=printed_series,
+    ),
+    Statement(
+        "rotation-direction",
+        "R4",
+        "a wave turns with the wind",
+        corrected=rotation_follows_the_wind,
+        printed=None,
+    ),
+    Statement(
+        "global-mean",
+        "R5",
+        "the sum starts at n = 0, the global mean",
+        corrected=corrected_series,
+        printed=global_mean_is_needed,
+    ),
+)
+"""Theorem 2."""

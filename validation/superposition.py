@@ -18,6 +18,7 @@ from co2net_phys.solvers import (
     lawson_rk4,
 )
 from co2net_phys.validation.finding import Finding, find
+from co2net_phys.validation.statement import Statement
 
 DIFFUSIVITY = 1e6
 """D of the checks, m² s⁻¹."""
@@ -162,3 +163,27 @@ def _run(harmonics: SphericalHarmonics, wind: Wind, initial: Tensor, source: Ten
     for n in range(round(DURATION / TIME_STEP)):
         state = step(state, n * TIME_STEP)
     return state
+
+
+STATEMENTS = (
+    Statement(
+        "superposition",
+        "R1",
+        "the solution is the homogeneous one plus a particular one",
+        corrected=superposition,
+    ),
+    Statement(
+        "time-invariance",
+        "R2",
+        "a time-invariant particular solution exists if the source has no mean, and not otherwise",
+        corrected=balanced_source,
+        printed=net_source,
+    ),
+    Statement(
+        "net-source-drift",
+        "R3",
+        "a net source s̄ makes the particular solution grow as s̄ t",
+        corrected=net_source_drift,
+    ),
+)
+"""Proposition 1."""
