@@ -12,7 +12,18 @@ from typing import Annotated
 import typer
 
 from co2net_phys import __version__
-from co2net_phys.cli import bench, demo, evaluate, plot, reconstruct, simulate, train
+from co2net_phys.cli import (
+    bench,
+    demo,
+    evaluate,
+    plot,
+    probe,
+    reconstruct,
+    recover_wind,
+    simulate,
+    train,
+    validate,
+)
 from co2net_phys.cli.console import Terminated, say
 from co2net_phys.errors import Co2physError
 
@@ -22,8 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (simulate, train, reconstruct, evaluate, plot, demo):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+COMMANDS = (
+    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe,
+)  # fmt: skip
+for module in COMMANDS:
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 app.add_typer(bench.app, name="bench")
 
 

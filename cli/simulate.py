@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -43,7 +44,9 @@ def command(
     ] = None,
     initial: Annotated[
         str | None,
-        typer.Option(help="CF file with the tracer, or uniform, zonal (default), hills."),
+        typer.Option(
+            help="CF file with the tracer, or uniform, zonal (default), hills, coordinates."
+        ),
     ] = None,
     initial_var: Annotated[
         list[str] | None, typer.Option(help="Variable of --initial; repeat for several tracers.")
@@ -143,24 +146,23 @@ def command(
         "level": initial_level,
         "select": initial_select,
     }
-    given = {f"--{name.replace('_', '-')}": value for name, value in wind_options.items()}
-    given |= {f"--initial-{name}": value for name, value in initial_options.items()}
-    given |= {"--initial": initial, "--initial-var": initial_var}
-    given |= {"--spin-up": spin_up, "--components": components or None}
-    given |= {"--integrator": integrator, "--hyperdiffusivity": hyperdiffusivity}
-    given |= {"--no-exchange": not exchange or None}
-    given_names = {name for name, value in given.items() if value is not None}
+    given = wind_options | {f"initial_{name}": value for name, value in initial_options.items()}
+    given |= {"initial": initial, "initial_var": initial_var}
+    given |= {"spin_up": spin_up, "components": components or None}
+    given |= {"integrator": integrator, "hyperdiffusivity": hyperdiffusivity}
+    given |= {"no_exchange": not exchange or None}
     chosen = components_of(sources, default="all" if preset else "none")
-    refuse_ignored(given_names, winds, initial, bool(chosen), scheme)
+    names = {f"--{name.replace('_', '-')}" for name in _given(given)}
+    refuse_ignored(names, winds, initial, bool(chosen), scheme)
     from co2net_phys.simulation.config import simulation_config
 
     config = simulation_config(
         truncation=truncation,
         output_every=console.duration(output_every, "--output-every"),
-        time_step=None if time_step is None else console.duration(time_step, "--time-step"),
+        time_step=_seconds(time_step, "--time-step"),
         diffusivity=diffusivity,
         hyperdiffusivity=hyperdiffusivity or 0.0,
-        lifetime=None if lifetime is None else console.duration(lifetime, "--lifetime"),
+        lifetime=_seconds(lifetime, "--lifetime"),
         scheme=scheme,
         integrator=integrator or "rk4",
         form=form,
@@ -170,12 +172,7 @@ def command(
         exchange=exchange,
         separate=components,
         seed=seed,
-        **({} if start is None else {"start": start}),
-        **(
-            {}
-            if spin_up is None
-            else {"spin_up": console.duration(spin_up, "--spin-up", zero=True)}
-        ),
+        **_given({"start": start, "spin_up": _seconds(spin_up, "--spin-up", zero=True)}),
     )
     if preset is not None:
         problem = twin(config, days, duration, stations or "built-in")
@@ -185,15 +182,28 @@ def command(
             (initial or "zonal", initial_var or [], initial_options),
             (days, duration), start, stations or "none",
         )  # fmt: skip
+    _check_output(output, problem)
+    if dry_run:
+        _plan(problem, as_json)
+    else:
+        _run(problem, output, resume, overwrite, as_json)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were said."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _seconds(text: str | None, option: str, zero: bool = False) -> float | None:
+    return None if text is None else console.duration(text, option, zero=zero)
+
+
+def _check_output(output: Path, problem: Problem) -> None:
     from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.writer import is_zarr_path
 
     is_zarr_path(output)  # refuse a wrong suffix before any work
     refuse_replacing_input(output, *problem.inputs)
-    if dry_run:
-        _plan(problem, as_json)
-    else:
-        _run(problem, output, resume, overwrite, as_json)
 
 
 def _plan(problem: Problem, as_json: bool) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from co2net_phys.simulation.world import World
 
 ANALYTIC_WINDS = ("solid-body", "deformational", "divergent")
-ANALYTIC_INITIAL = ("uniform", "zonal", "hills")
+ANALYTIC_INITIAL = ("uniform", "zonal", "hills", "coordinates")
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def from_files(
     from co2net_phys.data.winds import read_wind
     from co2net_phys.simulation.clock import Clock
     from co2net_phys.simulation.from_files import analytic_wind, covered, file_world, start_of
-    from co2net_phys.simulation.initial import ANALYTIC, analytic_tracer, tracers_from_file
+    from co2net_phys.simulation.initial import ANALYTIC, analytic_tracers, tracers_from_file
     from co2net_phys.solvers import Grid, SphericalHarmonics
 
     harmonics = SphericalHarmonics(Grid.gaussian(config.truncation), config.truncation)
@@ -162,7 +162,7 @@ def from_files(
     carrier = analytic_wind(winds[0], harmonics) if wind is None else wind
     name, variables, options = initial
     if name in ANALYTIC:
-        fields = [analytic_tracer(name, harmonics, clock)]
+        fields = analytic_tracers(name, harmonics, clock)
     elif not variables:
         raise UsageError(f"--initial {name}: say which variable holds the tracer (--initial-var)")
     else:

@@ -39,6 +39,9 @@ class TrainingConfig(BaseModel):
     """Largest norm of the gradient; None leaves it alone (paper)."""
     wind_weight: float = Field(default=0.2, ge=0)
     """λ of the wind-recovery loss (0.2 for CarbonTracker, 1 for CMIP6)."""
+    shuffled_wind: bool = False
+    """Take each window's target of the wind loss from another time of its block: the control that
+    shows what a wind probe reaches without any relation between input and target."""
     target: Literal["dense", "stations"] = "dense"
     latitude_weighted: bool = True
     """Weight the supervised loss by cell area (False: paper)."""

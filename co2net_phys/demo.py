@@ -104,7 +104,7 @@ def run_demo(
 ) -> dict[str, Any]:
     """Run the experiment in `folder`; return what `metrics.json` holds."""
     began = time.perf_counter()
-    store = _twin(config, folder / "twin.zarr", progress, say, command)
+    store = twin_store(config, folder / "twin.zarr", progress, say, command)
     trained = folder / "runs" / "xs"
     curve = _train(config, store, trained, progress, say, command)
     model, metadata = load_model(trained / "best")
@@ -128,13 +128,14 @@ def run_demo(
     return summary
 
 
-def _twin(
+def twin_store(
     config: DemoConfig,
     path: Path,
     progress: ShowProgress,
     say: Callable[[str], None],
     command: list[str],
 ) -> TrainingStore:
+    """Return the twin at `path`, simulated unless one made with the same options is there."""
     simulation = config.simulation
     wanted = simulation.model_dump(mode="json")
     if path.exists():

@@ -14,6 +14,9 @@ from torch import Tensor
 from co2net_phys.batch import Batch, Coordinates, Observations
 from co2net_phys.nn.rasterise import Sampling, sample
 
+TAUGHT = "_taught"
+"""End of the name of a wind that is a target and never an input."""
+
 Statistics = Mapping[str, tuple[float, float]]
 """Mean and standard deviation of each variable in its own unit."""
 
@@ -53,10 +56,20 @@ def station_loss(
 def wind_loss(output: Batch, batch: Batch, statistics: Statistics) -> Tensor:
     """Return the mean square error of the probe's wind, each component over its own spread.
 
-    `output` and `batch` hold "uas" and "vas" (B, T, H, W) in m/s.
+    `output` and `batch` hold "uas" and "vas" (B, T, H, W) in m/s. A batch made by
+    `with_taught_wind` has a target other than its own wind.
     """
     parts = [
-        supervised_loss(output.fields[name], batch.fields[name], statistics[name][1])
+        supervised_loss(
+            output.fields[name],
+            batch.fields.get(name + TAUGHT, batch.fields[name]),
+            statistics[name][1],
+        )
         for name in ("uas", "vas")
     ]
     return torch.stack(parts).mean()
+
+
+def with_taught_wind(batch: Batch, other: Batch) -> Batch:
+    """Return `batch` with the wind of `other` as target of `wind_loss`; its own wind stays."""
+    return batch.with_fields(**{name + TAUGHT: other.fields[name] for name in ("uas", "vas")})

@@ -286,7 +286,9 @@ class CO2Net(nn.Module):
         patches = {name: patchify(x.to(compute_dtype(x)), patch) for name, x in groups.items()}
         if self.embedding.channels:
             u, v = self._embedded_wind(batch)
-            patches["embedding"] = self.embedding(batch.coordinates, u, v, patch)
+            embedded = self.embedding(batch.coordinates, u, v, patch)
+            # Phases of the calendar are in double precision.
+            patches["embedding"] = embedded.to(compute_dtype(self.centre))
         return patches
 
     def _embedded_wind(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:

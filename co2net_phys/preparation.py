@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from co2net_phys.baselines import BASELINES, Baseline
 from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
 from co2net_phys.config import TrainingConfig
-from co2net_phys.data.splits import Split, block_split, split_frames
+from co2net_phys.data.splits import GAP_DAYS, Split, block_split, split_frames
 from co2net_phys.data.stations import Station, split_stations
 from co2net_phys.data.statistics import field_statistics
 from co2net_phys.data.store import TrainingStore
@@ -35,6 +35,8 @@ class Prepared:
     split: Split
     training_stations: tuple[Station, ...]
     held_out_stations: tuple[Station, ...]
+    wind_from: NDArray[np.int64] | None = None
+    """Position of the training window whose wind each one is taught; None: its own."""
     cross_fitted: CrossFitted | None = None
     """First guesses of training windows, from methods that have not seen their block."""
 
@@ -80,9 +82,36 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
     cross_fitted = (
         cross_fit(config.background, store, train_frames, indices, frames) if fit else None
     )
+    shuffled = config.shuffled_wind and model.probe is not None
+    wind_from = other_times(blocks["train"], config.seed) if shuffled else None
     return Prepared(
-        model, blocks["train"], blocks["validation"], split, training, held_out, cross_fitted
-    )
+        model, blocks["train"], blocks["validation"], split, training, held_out, wind_from,
+        cross_fitted,
+    )  # fmt: skip
+
+
+def other_times(windows: Windows, seed: int) -> NDArray[np.int64]:
+    """For each window the position of one at another time of its block, drawn by `seed`.
+
+    The other is at least `GAP_DAYS` away, or a quarter of the block where that is shorter: the
+    wind of a day later is nearly the same wind.
+
+    Raises
+    ------
+    DataError
+        There is only one window.
+    """
+    times = windows.store.seconds[windows.ends]
+    if len(times) < 2:
+        raise DataError(
+            f"{windows.store.source}: one window has no other time to take its wind from; "
+            "provide a longer record"
+        )
+    apart = min(GAP_DAYS * 86400, (times[-1] - times[0]) / 4)
+    before = np.searchsorted(times, times - apart, side="right")  # windows that long earlier
+    after = np.searchsorted(times, times + apart, side="left")
+    drawn = np.random.default_rng([seed, 11]).integers(before + len(times) - after)
+    return np.where(drawn < before, drawn, drawn - before + after)
 
 
 def _window_length(config: TrainingConfig) -> int:

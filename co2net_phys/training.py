@@ -151,7 +151,9 @@ class Trainer:
             The checkpoint cannot be read.
         """
         weights, tensors, metadata = load_training(self.output / "last")
-        before, now = metadata["config"], self.config.model_dump(mode="json")
+        now = self.config.model_dump(mode="json")
+        # An option that came later had its default in a run that does not know it.
+        before = TrainingConfig().model_dump(mode="json") | metadata["config"]
         for name in now:
             if name != "device" and before.get(name) != now[name]:
                 raise UsageError(
@@ -188,7 +190,11 @@ class Trainer:
         order = order[: self.config.windows_per_epoch]
         for first in range(self.progress.batch * size, len(order), size):
             positions = order[first : first + size]
-            yield windows.batch(positions).to(self.device), windows.ends[positions]
+            batch = windows.batch(positions)
+            if self.prepared.wind_from is not None:
+                other = windows.batch(self.prepared.wind_from[positions])
+                batch = losses.with_taught_wind(batch, other)
+            yield batch.to(self.device), windows.ends[positions]
 
     def _with_first_guess(self, seen: Batch, ends: NDArray[np.int64]) -> Batch:
         """Add the first guess of a method not fitted to these very windows, from what is seen."""

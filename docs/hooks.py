@@ -6,6 +6,7 @@
   solver -->` those of a command of a group.
 * `<!-- constants: simulation.mixing -->` becomes a table of that module's numbers.
 * `<!-- source: simulation.mixing layer_depth -->` becomes the body of that function.
+* The notebooks are run, and become pages with their figures (`docs/notebook_pages.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import ast
 import re
 import shutil
+import sys
 import tomllib
 import types
 import typing
@@ -25,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ROOT / "build" / "api"
 WORDS = {Path: "path", str: "text", int: "integer", float: "number", bool: "", datetime: "time"}
-MARKER = re.compile(r"^<!-- (command|constants|source): ([\w. ]+) -->$", re.MULTILINE)
+MARKER = re.compile(r"^<!-- (command|constants|source): ([\w. -]+) -->$", re.MULTILINE)
 
 
 def on_startup(**_: Any) -> None:
@@ -49,6 +51,22 @@ def lay_out_packages() -> None:
         target.mkdir(parents=True, exist_ok=True)
         for source in (ROOT / folders[mapped] / inner).glob("*.py"):
             shutil.copy(source, target)
+
+
+def on_files(files: Any, *, config: Any, **_: Any) -> Any:
+    """Add the pages that the notebooks make, and their pictures."""
+    from mkdocs.structure.files import File
+
+    # MkDocs loads hooks by path, so that a module beside this one is not found by itself.
+    sys.path.insert(0, str(ROOT / "docs"))
+    import notebook_pages
+
+    for source in notebook_pages.sources():
+        text, pictures = notebook_pages.page(source)
+        files.append(File.generated(config, f"notebooks/{source.stem}.md", content=text))
+        for name, content in pictures.items():
+            files.append(File.generated(config, f"notebooks/{name}", content=content))
+    return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -100,7 +118,8 @@ def _described(node: ast.stmt) -> str:
 def command_reference(name: str, member: str = "") -> str:
     """Help text and options of one command, or of the `member` of a group, as Markdown."""
     command = commands()[name].commands[member] if member else commands()[name]
-    function = getattr(import_module(f"co2net_phys.cli.{name}"), member or "command")
+    module = import_module(f"co2net_phys.cli.{name.replace('-', '_')}")
+    function = getattr(module, member or "command")
     annotations = typing.get_type_hints(function, include_extras=True)
     lines = [command.help or "", "", f"```\n{_usage(f'{name} {member}'.strip(), command)}\n```", ""]
     lines += ["| option | value | default | meaning |", "|---|---|---|---|"]

@@ -38,6 +38,8 @@ from co2net_phys.solvers.time_integration import (
     stable_time_step,
     trajectory,
 )
+from co2net_phys.solvers.wind_fit import fit_wind
+from co2net_phys.solvers.wind_recovery import RecoveredWind, recover_wind
 from co2net_phys.solvers.winds import (
     DeformationalFlow,
     SolidBodyRotation,
@@ -60,6 +62,7 @@ __all__ = [
     "Choice",
     "DeformationalFlow",
     "Grid",
+    "RecoveredWind",
     "SolidBodyPropagator",
     "SolidBodyRotation",
     "Source",
@@ -75,10 +78,12 @@ __all__ = [
     "checkpointed_trajectory",
     "choose",
     "extrema",
+    "fit_wind",
     "lawson",
     "lawson_rk4",
     "low_storage",
     "mean_rotation",
+    "recover_wind",
     "run",
     "stable_time_step",
     "total_mass",

@@ -18,7 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from co2net_phys.errors import UsageError
-from co2net_phys.solvers.local_interpolation import LocalInterpolator, Stencils, extend
+from co2net_phys.solvers.local_interpolation import (
+    LocalInterpolator,
+    Stencils,
+    extend,
+    weighted_sum,
+)
 from co2net_phys.solvers.threads import share_threads
 
 Array = NDArray[np.float64]
@@ -70,6 +75,13 @@ class BoundedInterpolator:
         lowest, highest = _widen(extended, self.reach, self.interpolator.halo)
         found = _bounded(extended, lowest, highest, *stencils[:4], self._offset, self.bounds_width)
         return Bounded(*found)
+
+
+def total_masses(values: Array, areas: Array) -> Array:
+    """Σ areas × values of (fields, points), summed as :func:`restore_mass` does: (fields,)."""
+    share_threads()
+    masses: Array = _masses(values, areas)
+    return masses
 
 
 def restore_mass(bounded: Bounded, areas: Array, masses: Array, extremes: Array) -> Array:
@@ -139,17 +151,12 @@ def _bounded(
     bounds_width: int,
 ) -> Any:
     """Tensor-product interpolation, the bounds of each point, and the values brought inside."""
-    batch, width = extended.shape[0], row_weights.shape[1]
+    batch = extended.shape[0]
     values = np.empty((batch, row.size))
     lower, upper = np.empty((batch, row.size)), np.empty((batch, row.size))
     for n in prange(row.size):
         for b in range(batch):
-            total = 0.0
-            for i in range(width):
-                along = 0.0
-                for j in range(width):
-                    along += column_weights[n, j] * extended[b, row[n] + i, column[n] + j]
-                total += row_weights[n, i] * along
+            total = weighted_sum(extended[b], row, column, row_weights, column_weights, n)
             low, high = np.inf, -np.inf
             for i in range(offset, offset + bounds_width):
                 for j in range(offset, offset + bounds_width):
@@ -166,14 +173,28 @@ def _bounded(
 
 @njit(cache=True)
 def _mass(values: Array, areas: Array) -> Any:
-    """Σ areas × values, by blocks to keep round-off down."""
-    total = 0.0
+    """Σ areas × values, by blocks whose sum is compensated (Kahan 1965, doi:10.1145/363707.363723).
+
+    Round-off differs little from step to step, so that any would add up.
+    """
+    total = lost = 0.0
     for start in range(0, values.size, 128):
-        block = 0.0
+        block = -lost
         for n in range(start, min(start + 128, values.size)):
             block += areas[n] * values[n]
-        total += block
+        following = total + block
+        lost = (following - total) - block
+        total = following
     return total
+
+
+@njit(cache=True, parallel=True)
+def _masses(values: Array, areas: Array) -> Any:
+    """Of each field; see :func:`total_masses`."""
+    result = np.empty(values.shape[0])
+    for b in prange(values.shape[0]):
+        result[b] = _mass(values[b], areas)
+    return result
 
 
 @njit(cache=True, parallel=True)

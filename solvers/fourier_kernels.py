@@ -45,11 +45,23 @@ def twiddles(length: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     n = length
     for radix in factors:
         p, k = np.arange(n // radix)[:, None], np.arange(1, radix)[None, :]
-        tables += [np.exp(-2j * np.pi / n * (p * k % n)).ravel()]
-        tables += [np.exp(-2j * np.pi / radix * np.arange(radix))]
+        tables += [_roots_of_unity(p * k, n).ravel(), _roots_of_unity(np.arange(radix), radix)]
         n //= radix
     table = np.concatenate([np.ones(1, dtype=np.complex128), *tables])
     return np.array(factors, dtype=np.int64), table.view(np.float64)
+
+
+def _roots_of_unity(power: NDArray[np.int64], n: int) -> NDArray[np.complex128]:
+    """e^{−2πi power/n} to the last digit, from an angle of at most π/4.
+
+    Round-off in a larger angle would turn every circle of latitude the same way, and so not average
+    out of a global mean.
+    """
+    quarters = (8 * power + n) // (2 * n)  # nearest multiple of π/2
+    angle = np.pi / 2 * ((4 * power - quarters * n) / n)
+    root = np.cos(angle) - 1j * np.sin(angle)
+    turned = np.array([1.0, -1j, -1.0, 1j])[quarters % 4] * root
+    return np.asarray(turned)
 
 
 @njit(cache=True, error_model="numpy")

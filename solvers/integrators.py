@@ -86,13 +86,14 @@ class _Limits:
             explicit_diffusivity=self.diffusivity,
         )
 
-    def check(self, time_step: float, table: StabilityLimits) -> None:
+    def check(self, time_step: float, table: StabilityLimits, interval: float) -> None:
         check_time_step(
             time_step,
             self.equation.harmonics,
             self.speed,
             table,
             explicit_diffusivity=self.diffusivity,
+            interval=interval,
         )
 
 
@@ -183,7 +184,7 @@ def _runge_kutta(
     limits = _limits(equation, *span)
     if time_step is None:
         time_step = _dividing(output_every, limits.largest_step(table))
-    limits.check(time_step, table)
+    limits.check(time_step, table, output_every)
     build = lawson_rk4 if name == "rk4" else low_storage
     obstacle = steadiness_obstacle(equation) or "as asked for"
     rotation = limits.equation.rotation

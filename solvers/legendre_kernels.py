@@ -28,6 +28,29 @@ from numba import njit
 from co2net_phys.solvers.lanes import broadcast, load, splat, store, zero
 
 
+@njit(cache=True, inline="always")
+def _store_both(
+    waves: Any, at: int, scale: Any, x: Any, even_real: Any, even_imag: Any, odd_real: Any,
+    odd_imag: Any
+) -> None:  # fmt: skip
+    """Northern and southern wave from the sums over even and over odd degrees."""
+    w = 64 // waves.itemsize
+    store(waves, at, scale * (even_real + x * odd_real))
+    store(waves, at + w, scale * (even_imag + x * odd_imag))
+    store(waves, at + 2 * w, scale * (even_real - x * odd_real))
+    store(waves, at + 3 * w, scale * (even_imag - x * odd_imag))
+
+
+@njit(cache=True, inline="always")
+def _fold_both(waves: Any, at: int, weight: Any, x: Any) -> Any:
+    """Adjoint of :func:`_store_both`: real and imaginary part that even, then odd degrees see."""
+    w = 64 // waves.itemsize
+    north_real, south_real = weight * load(waves, at), weight * load(waves, at + 2 * w)
+    north_imag, south_imag = weight * load(waves, at + w), weight * load(waves, at + 3 * w)
+    odd_real, odd_imag = x * (north_real - south_real), x * (north_imag - south_imag)
+    return north_real + south_real, north_imag + south_imag, odd_real, odd_imag
+
+
 @njit(cache=True, forceinline=True, error_model="numpy")
 def sum_degrees(
     coefficients: Any, room: int, ratios: Any, r: int, first: int, second: int, last: int,
@@ -58,15 +81,8 @@ def sum_degrees(
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
     z = splat(waves, scale)
-    store(waves, at, z * (a0 + x * a2))
-    store(waves, at + w, z * (a1 + x * a3))
-    store(waves, at + 2 * w, z * (a0 - x * a2))
-    store(waves, at + 3 * w, z * (a1 - x * a3))
-    at += stride
-    store(waves, at, z * (b0 + y * b2))
-    store(waves, at + w, z * (b1 + y * b3))
-    store(waves, at + 2 * w, z * (b0 - y * b2))
-    store(waves, at + 3 * w, z * (b1 - y * b3))
+    _store_both(waves, at, z, x, a0, a1, a2, a3)
+    _store_both(waves, at + stride, z, y, b0, b1, b2, b3)
 
 
 @njit(cache=True, forceinline=True, error_model="numpy")
@@ -109,23 +125,11 @@ def sum_degrees_of_two(
         p0, p1 = p1, (slope * xx + shift) * p1 + p0
         q0, q1 = q1, (slope * yy + shift) * q1 + q0
     z = splat(waves, scale)
-    store(waves, at, z * (a0 + x * a2))
-    store(waves, at + w, z * (a1 + x * a3))
-    store(waves, at + 2 * w, z * (a0 - x * a2))
-    store(waves, at + 3 * w, z * (a1 - x * a3))
-    store(waves, at + stride, z * (b0 + y * b2))
-    store(waves, at + stride + w, z * (b1 + y * b3))
-    store(waves, at + stride + 2 * w, z * (b0 - y * b2))
-    store(waves, at + stride + 3 * w, z * (b1 - y * b3))
+    _store_both(waves, at, z, x, a0, a1, a2, a3)
+    _store_both(waves, at + stride, z, y, b0, b1, b2, b3)
     at += next_field
-    store(waves, at, z * (a4 + x * a6))
-    store(waves, at + w, z * (a5 + x * a7))
-    store(waves, at + 2 * w, z * (a4 - x * a6))
-    store(waves, at + 3 * w, z * (a5 - x * a7))
-    store(waves, at + stride, z * (b4 + y * b6))
-    store(waves, at + stride + w, z * (b5 + y * b7))
-    store(waves, at + stride + 2 * w, z * (b4 - y * b6))
-    store(waves, at + stride + 3 * w, z * (b5 - y * b7))
+    _store_both(waves, at, z, x, a4, a5, a6, a7)
+    _store_both(waves, at + stride, z, y, b4, b5, b6, b7)
 
 
 @njit(cache=True, forceinline=True, error_model="numpy")
@@ -142,15 +146,8 @@ def sum_latitudes(
     p0, p1 = a * load(starts, i), a * load(starts, i + w)
     q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
     a, b = load(nodes, weights), load(nodes, weights + w)
-    north, south = a * load(waves, at), a * load(waves, at + 2 * w)
-    a0, a2 = north + south, x * (north - south)
-    north, south = a * load(waves, at + w), a * load(waves, at + 3 * w)
-    a1, a3 = north + south, x * (north - south)
-    at += stride
-    north, south = b * load(waves, at), b * load(waves, at + 2 * w)
-    b0, b2 = north + south, y * (north - south)
-    north, south = b * load(waves, at + w), b * load(waves, at + 3 * w)
-    b1, b3 = north + south, y * (north - south)
+    a0, a1, a2, a3 = _fold_both(waves, at, a, x)
+    b0, b1, b2, b3 = _fold_both(waves, at + stride, b, y)
     for j in range(first, min(second, last)):
         c = w * j
         store(sums, c, a0 * p1 + load(sums, c))
@@ -185,25 +182,10 @@ def sum_latitudes_of_two(
     p0, p1 = a * load(starts, i), a * load(starts, i + w)
     q0, q1 = b * load(starts, i + 2 * w), b * load(starts, i + 3 * w)
     a, b = load(nodes, weights), load(nodes, weights + w)
-    north, south = a * load(waves, at), a * load(waves, at + 2 * w)
-    a0, a2 = north + south, x * (north - south)
-    north, south = a * load(waves, at + w), a * load(waves, at + 3 * w)
-    a1, a3 = north + south, x * (north - south)
-    to = at + stride
-    north, south = b * load(waves, to), b * load(waves, to + 2 * w)
-    b0, b2 = north + south, y * (north - south)
-    north, south = b * load(waves, to + w), b * load(waves, to + 3 * w)
-    b1, b3 = north + south, y * (north - south)
-    to = at + next_field
-    north, south = a * load(waves, to), a * load(waves, to + 2 * w)
-    a4, a6 = north + south, x * (north - south)
-    north, south = a * load(waves, to + w), a * load(waves, to + 3 * w)
-    a5, a7 = north + south, x * (north - south)
-    to = at + next_field + stride
-    north, south = b * load(waves, to), b * load(waves, to + 2 * w)
-    b4, b6 = north + south, y * (north - south)
-    north, south = b * load(waves, to + w), b * load(waves, to + 3 * w)
-    b5, b7 = north + south, y * (north - south)
+    a0, a1, a2, a3 = _fold_both(waves, at, a, x)
+    b0, b1, b2, b3 = _fold_both(waves, at + stride, b, y)
+    a4, a5, a6, a7 = _fold_both(waves, at + next_field, a, x)
+    b4, b5, b6, b7 = _fold_both(waves, at + next_field + stride, b, y)
     for j in range(first, min(second, last)):
         c = w * j
         store(sums, c, a0 * p1 + load(sums, c))

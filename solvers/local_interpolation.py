@@ -234,6 +234,25 @@ def _locate(
     return first_row, first_column, row_weights, column_weights
 
 
+@njit(cache=True, inline="always")
+def weighted_sum(
+    field: NDArray[Any],
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    column_weights: NDArray[np.float64],
+    n: int,
+) -> Any:
+    """Σ_ij row_weights[n, i] column_weights[n, j] field[row[n] + i, column[n] + j]."""
+    total = 0.0
+    for i in range(row_weights.shape[1]):
+        along = 0.0
+        for j in range(column_weights.shape[1]):
+            along += column_weights[n, j] * field[row[n] + i, column[n] + j]
+        total += row_weights[n, i] * along
+    return total
+
+
 # Sums in any order, so that they can be vectorised.
 @njit(cache=True, parallel=True, fastmath={"reassoc", "contract"})
 def _tensor_product(
@@ -243,16 +262,9 @@ def _tensor_product(
     row_weights: NDArray[np.float64],
     column_weights: NDArray[np.float64],
 ) -> Any:
-    """Σ_ij row_weights[n, i] column_weights[n, j] fields[b, row[n] + i, column[n] + j], (b, n)."""
-    batch, width = fields.shape[0], row_weights.shape[1]
-    values = np.empty((batch, row.size), fields.dtype)
+    """:func:`weighted_sum` of each field at each point, (b, n)."""
+    values = np.empty((fields.shape[0], row.size), fields.dtype)
     for n in prange(row.size):
-        for b in range(batch):
-            total = 0.0
-            for i in range(width):
-                along = 0.0
-                for j in range(width):
-                    along += column_weights[n, j] * fields[b, row[n] + i, column[n] + j]
-                total += row_weights[n, i] * along
-            values[b, n] = total
+        for b in range(fields.shape[0]):
+            values[b, n] = weighted_sum(fields[b], row, column, row_weights, column_weights, n)
     return values

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from co2net_phys.errors import UsageError
-from co2net_phys.solvers.bounds import Bounded, BoundedInterpolator, restore_mass
+from co2net_phys.solvers.bounds import Bounded, BoundedInterpolator, restore_mass, total_masses
 from co2net_phys.solvers.departures import WindAt, departure_points, departures_with_expansion
 from co2net_phys.solvers.equations import AdvectionDiffusion, SteadySource
 from co2net_phys.solvers.finite_volume_diffusion import diffusion
@@ -159,7 +159,7 @@ def _transport(
             if parcels.compression is not None:
                 bounded = Bounded(*(part * parcels.compression for part in bounded))
                 extremes = extremes * parcels.compression
-            values = restore_mass(bounded, areas, flat @ areas, extremes)
+            values = restore_mass(bounded, areas, total_masses(flat, areas), extremes)
         return torch.from_numpy(values).reshape(state.shape)
 
     return step

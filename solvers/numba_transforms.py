@@ -26,6 +26,7 @@ from co2net_phys.solvers.legendre_plan import LegendrePlan, legendre_plan
 from co2net_phys.solvers.legendre_sums import SCALAR, VECTOR
 from co2net_phys.solvers.legendre_sums import scratch_size as legendre_scratch_size
 from co2net_phys.solvers.passes import run, run_threaded
+from co2net_phys.solvers.threads import share_threads
 
 CACHE_BYTES = 4 * 2**20
 """Waves of several fields are kept below this, so that they stay in the second-level cache."""
@@ -168,7 +169,9 @@ class NumbaTransforms:
 
     def _threads(self, fields: int) -> int:
         terms = fields * (self.truncation + 1) ** 2 * self.grid.nlat
-        return 1 if terms < SMALLEST_SHARED else thread_count()
+        # One thread does without the start of numba's others.
+        alone = terms < SMALLEST_SHARED or torch.get_num_threads() == 1
+        return 1 if alone else share_threads()
 
     def _plan(self, real: np.dtype[Any]) -> _Plan:
         if real not in self._plans:
@@ -197,18 +200,6 @@ class NumbaTransforms:
             _aligned(1, waves * wave, real)[0],
             waves,
         )
-
-
-def thread_count() -> int:
-    """How many threads both torch and numba allow; ``OMP_NUM_THREADS`` sets what torch allows."""
-    allowed = torch.get_num_threads()
-    if allowed == 1:
-        return 1
-    count = min(allowed, numba.get_num_threads())
-    # Numba's first call starts its threads in the OpenMP library of torch, and sets their number.
-    if torch.get_num_threads() != allowed:
-        torch.set_num_threads(allowed)
-    return count
 
 
 def _aligned(rows: int, columns: int, dtype: np.dtype[Any]) -> NDArray[Any]:

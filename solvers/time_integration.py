@@ -173,12 +173,14 @@ def check_time_step(
     table: StabilityLimits = RK4,
     *,
     explicit_diffusivity: float = 0.0,
+    interval: float | None = None,
 ) -> None:
     """Refuse a time step (s) that is not positive or beyond the stability limit.
 
     Raises:
         UsageError: not a positive number.
-        NumericalError: unstable; the message gives the largest stable step.
+        NumericalError: unstable; the message gives the largest stable step and, of an ``interval``
+            (s) between outputs, a stable step that divides it.
     """
     if not time_step > 0:
         raise UsageError(f"time step must be positive, got {time_step}")
@@ -194,7 +196,16 @@ def check_time_step(
         raise NumericalError(
             f"time step {time_step:g} s is unstable at T{harmonics.truncation} with winds up to "
             f"{max_speed:g} m/s{diffusion}: use at most {_rounded_down(limit)} s"
+            f"{'' if interval is None else _divisor(interval, limit)}"
         )
+
+
+def _divisor(interval: float, limit: float) -> str:
+    """Names a step up to ``limit`` that divides ``interval``, of few digits if there is one."""
+    fewest = math.ceil(interval / limit)
+    steps = (interval / number for number in range(fewest, 2 * fewest + 1))
+    step = next((step for step in steps if round(step, 2) == step), interval / fewest)
+    return f", for instance {step:.12g} s, which divides the output interval"
 
 
 def _rounded_down(seconds: float) -> str:

@@ -1,6 +1,6 @@
 """The spherical harmonic transforms in PyTorch: any device, batched, differentiable.
 
-Dense Legendre tables (m, l, k) of torch-harmonics and one matrix product for each order.
+Dense Legendre tables (m, l, k) and one matrix product for each order.
 """
 
 import math
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from co2net_phys.solvers.grid import Grid
-from co2net_phys.solvers.legendre import LegendreTables, sum_over_degree, sum_over_latitude
+from co2net_phys.solvers.legendre import legendre_tables, sum_over_degree, sum_over_latitude
 
 
 class TorchTransforms(torch.nn.Module):
@@ -31,7 +31,7 @@ class TorchTransforms(torch.nn.Module):
     def __init__(self, grid: Grid, truncation: int, radius: float, dtype: torch.dtype) -> None:
         super().__init__()
         self.grid, self.truncation, self.radius = grid, truncation, radius
-        tables = library_tables(grid, truncation)
+        tables = legendre_tables(grid.latitude, truncation)
         order = torch.arange(truncation + 1, dtype=torch.float64)
         phase = order * math.radians(grid.first_longitude)
         for name, value in {
@@ -90,19 +90,3 @@ class TorchTransforms(torch.nn.Module):
         waves = sum_over_degree(modal, table) * torch.view_as_complex(self._phase)
         nodal: Tensor = torch.fft.irfft(waves, n=self.grid.nlon, norm="forward")
         return nodal
-
-
-def library_tables(grid: Grid, truncation: int) -> LegendreTables:
-    """Tables at the latitudes of ``grid`` by ``torch_harmonics.legendre``.
-
-    Reference: Schaeffer (2013), doi:10.1002/ggge.20071.
-    """
-    # Imported here because it takes a second and the processor's kernels do without.
-    from torch_harmonics.legendre import dlegpoly, legpoly
-
-    size = truncation + 1
-    colatitude = torch.from_numpy(90.0 - grid.latitude).deg2rad()
-    values = legpoly(size, size, torch.cos(colatitude))
-    # The library differentiates by colatitude, which runs the other way.
-    by_colatitude, over_sine = dlegpoly(size, size, colatitude)
-    return LegendreTables(values, -by_colatitude, over_sine.contiguous())

@@ -17,6 +17,19 @@ _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
+class CannotWriteError(DataError):
+    """The operating system refuses an output: best take another one.
+
+    Attributes:
+        problem: the message without that advice, for a run that can go on at the same place.
+        mending: what must be done there first.
+    """
+
+    def __init__(self, problem: str, mending: str = "mend that") -> None:
+        super().__init__(f"{problem}; choose another --output")
+        self.problem, self.mending = problem, mending
+
+
 def atomic_write_bytes(path: str | Path, content: bytes, *, overwrite: bool = True) -> None:
     """Write ``content`` to ``path``, creating parent folders.
 
@@ -134,24 +147,21 @@ def is_zarr_store(folder: Path) -> bool:
     return any((folder / marker).is_file() for marker in ("zarr.json", ".zgroup", ".zmetadata"))
 
 
-def _explained(target: Path, error: OSError, expected_bytes: int) -> DataError:
+def _explained(target: Path, error: OSError, expected_bytes: int) -> CannotWriteError:
     """Return the one-line explanation of an operating-system error."""
     if error.errno in _FULL:
         free = _free_megabytes(target)
         needs = f"needs about {expected_bytes / 1e6:.0f} MB, " if expected_bytes else ""
         limit = "; a quota or file-size limit applies" if error.errno != errno.ENOSPC else ""
-        return DataError(
-            f"{target}: no space left on device ({needs}{free:.0f} MB free{limit}); "
-            "choose another --output"
+        return CannotWriteError(
+            f"{target}: no space left on device ({needs}{free:.0f} MB free{limit})", "make room"
         )
     if error.errno in _FORBIDDEN:
-        return DataError(f"{target}: cannot be written, permission denied; choose another --output")
+        return CannotWriteError(f"{target}: cannot be written, permission denied")
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return DataError(
-            f"{target}: cannot be written, a parent is not a folder; choose another --output"
-        )
+        return CannotWriteError(f"{target}: cannot be written, a parent is not a folder")
     reason = error.strerror or " ".join(str(error).split())
-    return DataError(f"{target}: cannot be written ({reason}); choose another --output")
+    return CannotWriteError(f"{target}: cannot be written ({reason})")
 
 
 def _free_megabytes(target: Path) -> float:

@@ -63,8 +63,9 @@ def load_stations(path: str | PathLike[str] | None = None) -> tuple[Station, ...
         else:
             text = Path(path).read_text(encoding="utf-8-sig")  # spreadsheets add a byte order mark
     except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise DataError(
-            f"{source}: cannot read the stations ({error}): give a UTF-8 CSV file with the columns"
+            f"{source}: cannot read the stations ({reason}): give a UTF-8 CSV file with the columns"
             f" {', '.join(COLUMNS)}"
         ) from error
     stations = tuple(_parse(text, source))

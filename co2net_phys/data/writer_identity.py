@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from co2net_phys.data.opening import open_dataset
 from co2net_phys.errors import UsageError
 
 LOG = logging.getLogger(__name__)
@@ -16,6 +17,16 @@ CONFIGURATION = "co2phys_configuration"
 INPUTS = "co2phys_input_sha256"
 VERSIONS = ("co2phys_version", "co2phys_git_commit")
 LIBRARIES = "co2phys_libraries"
+
+
+def attributes_of(output: Path) -> dict[str, Any]:
+    """Global attributes of an output in either format.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    with open_dataset(output) as data:
+        return dict(data.attrs)
 
 
 def refuse_another_run(where: Path, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -25,11 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.data.atomic import explained_writing_errors, prepare_target, publish, remove
-from co2net_phys.data.opening import open_dataset
 from co2net_phys.data.output_layout import checked
 from co2net_phys.data.writer import is_zarr_path
 from co2net_phys.data.writer_backends import NetcdfBackend
-from co2net_phys.data.writer_identity import is_same_run, refuse_another_run
+from co2net_phys.data.writer_identity import attributes_of, is_same_run, refuse_another_run
 from co2net_phys.data.writer_lock import locked, one_at_a_time
 from co2net_phys.data.writer_partial import Layout, PartialStore
 from co2net_phys.data.writer_restart import Restart, WritingPoint, read_restart, write_restart
@@ -117,12 +116,12 @@ class ResumableWriter:
         if not self._target.exists():
             return False
         try:
-            there = _attributes(self._target)
+            there = attributes_of(self._target)
         except DataError:
             if self._overwrite:
                 return False
             raise
-        if self.partial.exists() and self._restart_file.exists():
+        if self._is_unfinished():
             if not self._has_become(there):
                 return False
         elif not self._overwrite:
@@ -136,7 +135,7 @@ class ResumableWriter:
     def _has_become(self, there: Mapping[str, Any]) -> bool:
         """Whether the partial store is that of the target, not of a run that would replace it."""
         try:
-            return bool(_attributes(self.partial).get("id") == there.get("id", self.partial))
+            return bool(attributes_of(self.partial).get("id") == there.get("id", self.partial))
         except DataError:  # half removed
             return is_same_run(there, self._layout.attributes)
 
@@ -149,6 +148,11 @@ class ResumableWriter:
         """Find what an earlier run left, or begin."""
         # The space of a run that goes on is largely taken already.
         needed = 0 if self._resume and self.partial.exists() else self._expected_bytes
+        if self._is_unfinished() and self._target.exists() and not self._overwrite:
+            raise DataError(
+                f"{self._target}: already exists; pass --overwrite to replace it, with --resume to "
+                f"go on with the unfinished run in {self.partial.name}"
+            )
         prepare_target(self._target, overwrite=self._overwrite, expected_bytes=needed)
         with explained_writing_errors(self._target, self._expected_bytes):
             try:
@@ -200,10 +204,14 @@ class ResumableWriter:
             self._thread.shutdown()
             self._unlock()
 
+    def _is_unfinished(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.partial.exists() and self._restart_file.exists()
+
     def _begin(self) -> None:
         if self.partial.exists():
             self._lock = locked(self.partial)
-        unfinished = self.partial.exists() and self._restart_file.exists()
+        unfinished = self._is_unfinished()
         if unfinished and self._resume:
             self._continue()
             return
@@ -335,12 +343,6 @@ class ResumableWriter:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-
-
-def _attributes(output: Path) -> dict[str, Any]:
-    """Global attributes of an output in either format."""
-    with open_dataset(output) as data:
-        return dict(data.attrs)
 
 
 def _frames(point: WritingPoint, layout: Layout) -> str:

@@ -22,8 +22,15 @@ from co2net_phys.solvers import SphericalHarmonics
 
 LOG = logging.getLogger(__name__)
 
-ANALYTIC = ("uniform", "zonal", "hills")
-"""Names accepted instead of a file: 400 everywhere, the free troposphere, two Gaussian hills."""
+ANALYTIC = ("uniform", "zonal", "hills", "coordinates")
+"""Names accepted instead of a file: 400 everywhere, the free troposphere, two Gaussian hills, and
+three tracers, the Cartesian coordinates of the sphere."""
+
+COORDINATE_TRACERS = ("tracer_x", "tracer_y", "tracer_z")
+"""Tracers of `coordinates`; a bare x, y or z would pass for an axis in a file."""
+
+COORDINATE_MEAN, COORDINATE_AMPLITUDE = 400.0, 100.0
+"""µmol mol-1. Steep, so that the seven digits of a file leave much of the gradient."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,31 @@ class NamedField:
     name: str
     long_name: str
     values: Field
+
+
+def analytic_tracers(name: str, harmonics: SphericalHarmonics, clock: Clock) -> list[NamedField]:
+    """The tracers that `name` stands for: the three of `coordinates`, else the CO2 tracer."""
+    if name == "coordinates":
+        return coordinate_tracers(harmonics)
+    return [analytic_tracer(name, harmonics, clock)]
+
+
+def coordinate_tracers(harmonics: SphericalHarmonics) -> list[NamedField]:
+    """Tracers 400 + 100 (x, y, z) in µmol mol-1, (x, y, z) = (cos θ cos λ, cos θ sin λ, sin θ).
+
+    Their gradients are the projections of three orthogonal vectors on the tangent plane, which
+    they span everywhere: with all three the wind can be told from the tracers at any place.
+    """
+    geography = Geography(harmonics.grid)
+    coordinates = np.moveaxis(_unit_vectors(geography.latitude, geography.longitude), -1, 0)
+    return [
+        NamedField(
+            name,
+            f"Tracer, initially the coordinate {name[-1]} of the unit sphere",
+            COORDINATE_MEAN + COORDINATE_AMPLITUDE * coordinate,
+        )
+        for name, coordinate in zip(COORDINATE_TRACERS, coordinates, strict=True)
+    ]
 
 
 def analytic_tracer(name: str, harmonics: SphericalHarmonics, clock: Clock) -> NamedField:

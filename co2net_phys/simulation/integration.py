@@ -198,7 +198,12 @@ def time_step_of(world: World, config: SimulationConfig) -> float:
         The user's step does not divide the output interval.
     """
     if config.time_step is not None:
-        check_time_step(config.time_step, world.harmonics, world.wind.max_speed)
+        check_time_step(
+            config.time_step,
+            world.harmonics,
+            world.wind.max_speed,
+            interval=config.output_every,
+        )
         _steps(config, config.time_step)
         return config.time_step
     longest = stable_time_step(world.harmonics, world.wind.max_speed)

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from co2net_phys.data.atomic import CannotWriteError
 from co2net_phys.data.opening import open_dataset
 from co2net_phys.data.schema import STATION_CO2
 from co2net_phys.data.stations import Station
 from co2net_phys.data.writer_restart import Restart
 from co2net_phys.data.writer_resumable import ResumableWriter
-from co2net_phys.errors import Co2physError, NumericalError
+from co2net_phys.errors import Co2physError, DataError, NumericalError
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.diagnostics import Diagnostics
 from co2net_phys.simulation.geography import Field
@@ -216,6 +217,12 @@ def _saying_what_is_kept(writer: ResumableWriter) -> Iterator[None]:
         yield
     except NumericalError as error:
         raise NumericalError(f"{error}{writer.kept and f'; {writer.kept}'}") from error
+    except CannotWriteError as error:
+        if not writer.kept:
+            raise
+        raise DataError(
+            f"{error.problem}: {error.mending} first; {writer.kept}, continue with --resume"
+        ) from error
     except Co2physError as error:
         if not writer.kept:
             raise

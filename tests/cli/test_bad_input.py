@@ -315,7 +315,23 @@ def test_an_odd_number_of_frames(co2phys, tmp_path, world):
 
 def test_an_unstable_step(co2phys, tmp_path):
     done = co2phys(*SIMULATE, "--winds", "deformational", "--truncation", "63", "--time-step", "3h")
-    refused(done, 4, "unstable", "use at most")
+    refused(done, 4, "unstable", "use at most", "divides the output interval")
+    nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("integrator", ["rk4", "low-storage"])
+def test_the_step_that_is_advised_is_accepted(co2phys, integrator):
+    words = (*SIMULATE, "--winds", "deformational", "--integrator", integrator, "--dry-run")
+    words += ("--truncation", "63", "--output-every", "5h", "--duration", "10h")
+    done = co2phys(*words, "--time-step", "5h")
+    (advice,) = re.findall(r"for instance (\S+) s, which divides", done.err)
+    assert co2phys(*words, "--time-step", f"{advice}s").code == 0
+
+
+def test_stations_that_are_not_there(co2phys, tmp_path):
+    done = co2phys(*SIMULATE, "--winds", "solid-body", "--stations", "missing.csv")
+    refused(done, 3, "missing.csv: cannot read the stations (No such file or directory): give")
+    assert "Errno" not in done.err
     nothing_left(tmp_path)
 
 

@@ -119,6 +119,8 @@ def test_a_full_disk_keeps_the_frames_that_fitted(tmp_path, co2phys, monkeypatch
     assert done.code == 3
     (line,) = [line for line in done.err.splitlines() if line.startswith("co2phys: error")]
     assert "no space left" in line
+    assert "make room first; 32 of 64" in line
+    assert "another --output" not in line  # where --resume would find nothing to go on with
     assert "32 of 64 frames are in x.zarr.partial.zarr, continue with --resume" in line
     assert written[0] == 0
     assert co2phys(*words, "--resume").code == 0

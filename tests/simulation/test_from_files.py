@@ -3,6 +3,7 @@
 import cftime
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from co2net_phys.data.schema import CO2
@@ -11,7 +12,12 @@ from co2net_phys.errors import DataError, UsageError
 from co2net_phys.simulation.clock import Clock
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.from_files import analytic_wind, covered, file_world, start_of
-from co2net_phys.simulation.initial import analytic_tracer, tracers_from_file
+from co2net_phys.simulation.initial import (
+    COORDINATE_TRACERS,
+    analytic_tracer,
+    analytic_tracers,
+    tracers_from_file,
+)
 from co2net_phys.simulation.run import simulate
 from co2net_phys.solvers import EARTH_RADIUS_M, Grid, SphericalHarmonics
 
@@ -177,6 +183,25 @@ def test_analytic_fields_are_credible(name):
     values = analytic_tracer(name, HARMONICS, CLOCK).values
     assert values.shape == HARMONICS.grid.shape
     assert 390 < values.min() <= values.max() < 445
+
+
+def test_the_coordinates_are_three_tracers_with_gradients_everywhere():
+    fields = analytic_tracers("coordinates", HARMONICS, CLOCK)
+    assert tuple(field.name for field in fields) == COORDINATE_TRACERS
+    unit = np.stack([(field.values - 400) / 100 for field in fields])
+    np.testing.assert_allclose(np.square(unit).sum(0), 1)
+    assert fields[0].values[0, 0] > 400, "x grows towards 0° E"
+    np.testing.assert_allclose(unit[2, 0], np.sin(np.radians(HARMONICS.grid.latitude[0])))
+    gradients = HARMONICS.gradient(HARMONICS.to_modal(torch.from_numpy(unit)))
+    east, north = (EARTH_RADIUS_M * part.numpy() for part in gradients)
+    np.testing.assert_allclose(np.square(east).sum(0), 1, atol=1e-9)
+    np.testing.assert_allclose(np.square(north).sum(0), 1, atol=1e-9)
+    np.testing.assert_allclose((east * north).sum(0), 0, atol=1e-9)
+
+
+def test_other_analytic_fields_are_one_tracer():
+    (field,) = analytic_tracers("hills", HARMONICS, CLOCK)
+    assert field.name == CO2
 
 
 def test_an_unknown_analytic_field_is_refused():

@@ -138,6 +138,8 @@ def test_an_interrupted_overwrite_keeps_the_old_output(tmp_path):
     assert bytes_of(path) == before
     with pytest.raises(DataError, match="already exists; pass --overwrite"):
         run(path, resume=True, attributes={"id": "another"})
+    with pytest.raises(DataError, match=r"with --resume to go on .* in x\.zarr\.partial\.zarr"):
+        run(path, attributes={"id": "another"})
     run(path, resume=True, overwrite=True)
     with xr.open_zarr(path, consolidated=False) as data:
         assert data.sizes["time"] == 20

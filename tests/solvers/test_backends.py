@@ -3,12 +3,14 @@
 import copy
 import pickle
 
+import numba
 import pytest
 import torch
 
 from co2net_phys.errors import UsageError
 from co2net_phys.solvers import Grid, SphericalHarmonics
 from co2net_phys.solvers import numba_transforms as numba_module
+from co2net_phys.solvers.threads import share_threads
 
 CASES = [
     (Grid.gaussian(1), 0),
@@ -80,8 +82,7 @@ def test_threads_and_chunks_change_nothing(monkeypatch, threads):
     harmonics = SphericalHarmonics(Grid.gaussian(10), 10, backend="numba")
     given = fields(harmonics, 5)
     expected = every_operator(harmonics, *given)
-    monkeypatch.setattr(numba_module, "thread_count", lambda: threads)
-    monkeypatch.setattr(numba_module, "SMALLEST_SHARED", 0)
+    monkeypatch.setattr(numba_module.NumbaTransforms, "_threads", lambda self, fields: threads)
     monkeypatch.setattr(numba_module, "CACHE_BYTES", 1)  # two waves at a time
     harmonics = SphericalHarmonics(Grid.gaussian(10), 10, backend="numba")
     before = torch.get_num_threads()
@@ -221,5 +222,14 @@ def test_copies_work(duplicate):
 
 def test_torch_keeps_its_number_of_threads():
     before = torch.get_num_threads()
-    numba_module.thread_count()
+    assert share_threads() == numba.get_num_threads() == min(before, numba.config.NUMBA_NUM_THREADS)
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("allowed, threads", [(1, 1), (3, 2)])
+def test_large_transforms_share_the_threads(monkeypatch, allowed, threads):
+    monkeypatch.setattr(numba_module, "share_threads", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: allowed)
+    transforms = numba_module.NumbaTransforms(Grid.gaussian(63), 63, 1.0)
+    assert transforms._threads(100) == threads
+    assert transforms._threads(0) == 1

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from co2net_phys.errors import UsageError
-from co2net_phys.solvers.bounds import Bounded, BoundedInterpolator, restore_mass
+from co2net_phys.solvers.bounds import Bounded, BoundedInterpolator, restore_mass, total_masses
 from co2net_phys.solvers.grid import Grid
 from co2net_phys.solvers.local_interpolation import LocalInterpolator, extend
 
@@ -93,6 +95,13 @@ def test_right_mass_is_left_alone():
     bounded = Bounded(values, values - 1, values + 1)
     found = restore_mass(bounded, areas, values @ areas, np.stack([values - 2, values + 2], 1))
     np.testing.assert_allclose(found, values, rtol=0.0, atol=1e-15)
+
+
+def test_masses_are_summed_to_round_off():
+    random = np.random.default_rng(1)
+    values, areas = 400.0 + random.random((3, 100_003)), random.random(100_003)
+    exact = [math.fsum(row * areas) for row in values]
+    np.testing.assert_allclose(total_masses(values, areas), exact, rtol=4e-16)
 
 
 @pytest.mark.parametrize("bounds_width", [0, 3, 6])

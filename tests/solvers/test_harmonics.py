@@ -133,7 +133,7 @@ def test_gradient_of_an_analytic_field(backend, grid, truncation):
     expected_east = -2 * c * s * (2 * longitude).sin() / 2.0
     expected_north = (c**3 - 2 * c * s**2) * (2 * longitude).cos() / 2.0
     torch.testing.assert_close(east, expected_east, rtol=0.0, atol=1e-13)
-    torch.testing.assert_close(north, expected_north, rtol=0.0, atol=2e-13)
+    torch.testing.assert_close(north, expected_north, rtol=0.0, atol=1e-13)
 
 
 def test_gradient_converges_for_a_field_that_is_not_band_limited(backend):

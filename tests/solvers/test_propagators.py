@@ -210,21 +210,24 @@ def test_step_of_a_propagator():
 
 
 def test_gradients_pass_through():
-    """By D and the source of the closed form, by the wind of the exponentials."""
+    """By initial field, D and source of both, and by the wind of the exponentials."""
     harmonics = SphericalHarmonics(Grid.gaussian(3), 3)
-    start = harmonics.to_modal(noise(0, harmonics=harmonics))
     zero = torch.zeros(harmonics.grid.shape, dtype=torch.float64)
 
-    def closed(diffusivity, rate):
-        source, wind = SteadySource(1e-5 * rate), SolidBodyRotation(harmonics, 1e-5)
-        equation = AdvectionDiffusion(harmonics, wind, 1e7 * diffusivity, source)
-        return harmonics.to_nodal(SolidBodyPropagator(equation)(start, DAY))
+    def after_a_day(build, wind, start, diffusivity, rate):
+        equation = AdvectionDiffusion(harmonics, wind, 1e7 * diffusivity, SteadySource(1e-5 * rate))
+        return harmonics.to_nodal(build(equation)(harmonics.to_modal(start), DAY))
 
-    def zonal(profile):
+    def closed(*inputs):
+        return after_a_day(SolidBodyPropagator, SolidBodyRotation(harmonics, 1e-5), *inputs)
+
+    def zonal(profile, *inputs):
         wind = SteadyWind(10 * profile[:, None] + zero, zero)
-        return harmonics.to_nodal(ZonalPropagator(AdvectionDiffusion(harmonics, wind))(start, DAY))
+        return after_a_day(ZonalPropagator, wind, *inputs)
 
+    start = noise(0, harmonics=harmonics).requires_grad_()
     rate = noise(1, harmonics=harmonics).requires_grad_()
     diffusivity = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(closed, (diffusivity, rate))
-    assert torch.autograd.gradcheck(zonal, noise(2, harmonics=harmonics)[:, 0].requires_grad_())
+    profile = noise(2, harmonics=harmonics)[:, 0].requires_grad_()
+    assert torch.autograd.gradcheck(closed, (start, diffusivity, rate))
+    assert torch.autograd.gradcheck(zonal, (profile, start, diffusivity, rate))

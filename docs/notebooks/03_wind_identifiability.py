@@ -1,0 +1,137 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation: {extension: .py, format_name: percent}
+#   kernelspec: {display_name: Python 3, language: python, name: python3}
+# ---
+
+# %% [markdown]
+# # Wind from tracers
+#
+# Theorem 3 of the CO2-Net paper says that a tracer determines the wind that carries it, and the
+# paper's wind loss rests on that. It does not: one tracer determines half of the wind. Two do, or
+# one over a window of time. Results R9 and R14 to R16 of [Wind from tracers](../theory/wind.md);
+# everything here is computed by `co2net_phys.validation`.
+
+# %%
+# %matplotlib inline
+
+from co2net_phys.validation.wind_identifiability import (
+    claimed_uncertainty,
+    error_over_windows,
+    full_wind_from_one_tracer,
+    gradient_vanishes_nowhere,
+    gradient_vanishes_somewhere,
+    non_divergent_wind_is_unique,
+    non_divergent_winds_carry_alike,
+    order_of_recovery,
+    other_winds_carry_alike,
+    parallel_component,
+    three_tracers,
+    two_tracers,
+    wind_from_a_window,
+    wind_from_an_instant,
+    wind_is_unique,
+)
+from co2net_phys.validation.wind_identifiability_figures import (
+    calibration_figure,
+    error_by_condition_figure,
+    error_by_interval_figure,
+    recovery_maps_figure,
+    two_winds_figure,
+    vanishing_gradient_figure,
+    windows_figure,
+)
+
+# %% [markdown]
+# ## Two winds, one tracer
+#
+# The wind enters the equation of a tracer only as w·∇φ. Add to it any wind that blows along the
+# level lines of φ, and the equation stays as it is. The solver agrees to round-off, with winds
+# that are half of the wind apart.
+
+# %%
+print(other_winds_carry_alike())
+print(wind_is_unique())
+
+# %%
+two_winds_figure()
+
+# %% [markdown]
+# It does not help to know that the wind has no divergence. Any function of φ can be added to its
+# streamfunction: the added wind has no divergence, and again blows along the level lines.
+
+# %%
+print(non_divergent_winds_carry_alike())
+print(non_divergent_wind_is_unique())
+
+# %% [markdown]
+# ## No tracer has a gradient everywhere
+#
+# The theorem asks for a tracer whose gradient vanishes nowhere. On a sphere there is none, as every
+# tracer is highest somewhere. Towards that point the gradient falls in proportion to the distance.
+
+# %%
+print(gradient_vanishes_somewhere())
+print(gradient_vanishes_nowhere())
+vanishing_gradient_figure()
+
+# %% [markdown]
+# ## Half of the wind
+#
+# What one tracer does determine is the component along its gradient. From fields every five minutes
+# it comes out exactly; the other one is missing, and with it about half of the wind. With a second
+# tracer the other component is known too, unless the gradients are parallel. With a third that
+# hardly happens.
+
+# %%
+print(parallel_component())
+print(full_wind_from_one_tracer())
+print(two_tracers())
+print(three_tracers())
+
+# %%
+recovery_maps_figure()
+
+# %% [markdown]
+# ## How well
+#
+# Without noise only the time difference limits the recovery, and the error has its order.
+
+# %%
+print(order_of_recovery())
+error_by_interval_figure()
+
+# %% [markdown]
+# With noise the wind is known to some metres per second. `recover_wind` says how well, at every
+# node, and what it says is right: on average, where the error is small, and where it is large.
+
+# %%
+print(claimed_uncertainty())
+calibration_figure()
+
+# %% [markdown]
+# How nearly parallel the gradients are is told by the condition number of their Gram matrix G. The
+# error grows as its square root.
+
+# %%
+error_by_condition_figure()
+
+# %% [markdown]
+# ## Time instead of tracers
+#
+# If the wind is steady for a while, the instants serve as tracers, wherever the gradient turns. The
+# longer the window, the better, as long as the wind remains what it was.
+
+# %%
+print(wind_from_an_instant())
+print(wind_from_a_window())
+print(error_over_windows())
+
+# %%
+windows_figure()
+
+# %% [markdown]
+# **In short.** The history of one tracer contains the wind along its gradient, and nothing of the
+# wind across. A network that shows both has them from somewhere else, such as its inputs.
