@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from co2net_phys.cli import console
-from co2net_phys.errors import ThresholdError
+from co2net_phys.errors import DataError, ThresholdError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +43,8 @@ def command(
         names = {name: [s.name for s in topic.statements] for name, topic in topics.items()}
         console.give(names, as_json, console.rows({k: ", ".join(v) for k, v in names.items()}))
         return
+    if report is not None:
+        _make_folder(report)  # now: nobody should learn in three minutes that it cannot be written
     verdicts = []
     with console.progress("validate", sum(len(t.statements) for t in topics.values())) as bar:
         for topic, verdict in judge(topics):
@@ -57,6 +59,15 @@ def command(
             f"{len(odd)} of {len(verdicts)} statements are not as documented: {', '.join(odd)}; "
             "--report DIR writes what was measured"
         )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: the folder cannot be made ({error.strerror}); choose another --report"
+        ) from error
 
 
 def _write(

@@ -138,7 +138,7 @@ def test_the_command_page_documents_every_command(commands):
     for name, command in commands.items():
         members = getattr(command, "commands", None)
         names += [name] if members is None else [f"{name} {member}" for member in members]
-    assert re.findall(r"<!-- command: ([\w ]+) -->", page) == names
+    assert re.findall(r"<!-- command: ([\w -]+) -->", page) == names
 
 
 def test_the_citation_and_the_changelog_name_the_version():

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.utils.flop_counter
 from torch import nn
 
 from co2net_phys.batch import Batch, Coordinates, Observations

@@ -39,7 +39,7 @@ def table() -> None:
         told = "" if printed is None else f"{shown(printed.holds)} {printed.measured:.1e}"
         print(
             f"| {statement.result} | `{statement.name}`: {statement.claim} | {told} "
-            f"| {shown(corrected.holds)} {corrected.measured:.1e} | {corrected.bound:.0e} |"
+            f"| {shown(corrected.holds)} {corrected.measured:.1e} | {corrected.bound:.2g} |"
         )
 
 
