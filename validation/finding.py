@@ -26,6 +26,12 @@ class Finding:
     note: str = ""
     """Set-up, unit, or the reason of a failure."""
 
+    def __str__(self) -> str:
+        """Verdict, number and claim in a sentence."""
+        verdict, sign = ("holds", "≤") if self.holds else ("fails", ">")
+        text = f"{self.claim} ({self.source}): {verdict}, {self.measured:.2g} {sign} {self.bound:.2g}"
+        return f"{text}; {self.note}" if self.note else text
+
 
 def find(name: str, claim: str, source: str, measured: float, bound: float, note: str) -> Finding:
     """Finding of an error ``measured`` against ``bound``; NaN does not hold."""
