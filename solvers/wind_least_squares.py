@@ -34,6 +34,8 @@ class PointwiseWind:
     """(nlat, nlon) equations less unknowns: what the misfit should be."""
     weight: Tensor
     """(K, nlat, nlon) trace of V⁻¹."""
+    influence: Tensor
+    """(K, nlat, nlon, window, 2) V⁻¹∇φ."""
 
 
 def pointwise_wind(columns: Tensor, covariance: Tensor, largest_condition: float) -> PointwiseWind:
@@ -67,6 +69,7 @@ def pointwise_wind(columns: Tensor, covariance: Tensor, largest_condition: float
         residual.square().sum((0, -1)),
         spare.to(torch.float64),
         torch.cholesky_inverse(factor).diagonal(dim1=-2, dim2=-1).sum(-1),
+        torch.linalg.solve_triangular(factor.mT, gradient, upper=True),
     )
 
 

@@ -7,20 +7,23 @@ component along its gradient only.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from co2net_phys.errors import UsageError
 from co2net_phys.solvers.harmonics import SphericalHarmonics
+from co2net_phys.solvers.wind_closure import WindClosure, score_covariance
 from co2net_phys.solvers.wind_least_squares import PointwiseWind, pointwise_wind, smooth_wind
 from co2net_phys.solvers.wind_noise import EquationNoise, lasting_error, smoothed, smoothing_scatter
-from co2net_phys.solvers.wind_terms import WindProblem, WindTerms, wind_problem, wind_terms
-
-NOISE_BEYOND = 0.15
-"""Share of white noise in w·∇φ that a smooth wind carries beyond the truncation; measured: 0.07 to
-0.19 from T42 to T21 and winds of degree 3 to 14."""
+from co2net_phys.solvers.wind_terms import (
+    WindProblem,
+    WindTerms,
+    right_hand_side,
+    wind_problem,
+    wind_terms,
+)
 
 
 @dataclass(frozen=True)
@@ -151,15 +154,18 @@ class _Recovery:
         first = self._solve(columns, unit * self.noise.covariance(calm))
         wind = smooth_wind(self.problem.harmonics, first, self._noise_level(first))
         shape = self.noise.covariance(wind)
-        level = self._noise_level(self._solve(columns, unit * shape))
-        variance = level * unit[..., 0, 0] + (self.problem.round_off**2)[:, None, None]
-        model = self._time_error(window, variance) + self._projection_error(columns, wind, variance)
-        deviation = model.sqrt()
-        lasting = deviation[..., :, None] * deviation[..., None, :]
-        lasting = lasting * lasting_error(self.problem.window)
-        solution = self._solve(columns, variance[..., None, None] * shape + lasting)
+        closure = self._closure(window, columns, unit * shape)
+        columns = torch.cat([columns[..., :2], columns[..., 2:] + closure.values()[..., None]], -1)
+        variance = self._variance(self._noise_level(self._solve(columns, unit * shape)))
+        error = closure.error(self._noise_sample(variance, wind))
+        time = self._lasting(self._time_error(window, variance))
+        known = variance[..., None, None] * shape + time
+        solution = self._solve(columns, known + self._lasting(self._local_square(error)))
         noise = (variance * solution.weight).sum(0)[..., None] * self.noise.of_gradient
-        return self._result(solution, noise, wind)
+        score = torch.einsum(
+            "kijea,kijef,kijfb->ijab", solution.influence, known, solution.influence
+        ) + score_covariance(self.problem.harmonics, solution.influence, error)
+        return self._result(solution, score, noise, wind)
 
     def _solve(self, columns: Tensor, covariance: Tensor) -> PointwiseWind:
         return pointwise_wind(columns, covariance, self.limits.largest_condition)
@@ -169,6 +175,17 @@ class _Recovery:
         given = self.problem.noise
         known = self.problem.spread if given is None else given
         return (known**2 + self.problem.round_off**2)[:, None, None, None, None]
+
+    def _variance(self, level: Tensor) -> Tensor:
+        """(K, nlat, nlon) of the noise, whose ``level`` is in units of what was assumed."""
+        rounding = (self.problem.round_off**2)[:, None, None]
+        return level * self._unit_variance()[..., 0, 0] + rounding
+
+    def _lasting(self, square: Tensor) -> Tensor:
+        """(K, nlat, nlon, window, window) of errors that last, with such mean squares."""
+        deviation = square.sqrt()
+        covariance = deviation[..., :, None] * deviation[..., None, :]
+        return covariance * lasting_error(self.problem.window)
 
     def _noise_level(self, solution: PointwiseWind) -> Tensor:
         """(nlat, nlon) variance of the noise in units of what was assumed."""
@@ -188,18 +205,31 @@ class _Recovery:
         noise = variance * self.noise.of_value * self.terms.time_error_noise[:, None, None]
         return (square - noise[:, None]).clamp(min=0.0).permute(0, 2, 3, 1)
 
-    def _projection_error(self, columns: Tensor, wind: Tensor, variance: Tensor) -> Tensor:
-        """(K, nlat, nlon, 1) local mean square of the part of w·∇φ beyond the truncation.
+    def _closure(self, window: slice, columns: Tensor, covariance: Tensor) -> WindClosure:
+        """What the truncation has taken from the equations."""
+        harmonics, known = self.problem.harmonics, self.problem.noise is not None
+        variance = covariance.diagonal(dim1=-2, dim2=-1)
+        if known:
+            ones = torch.ones(harmonics.grid.shape, dtype=torch.float64)
+            variance = variance + self._time_error(window, self._variance(ones))
+        return WindClosure(harmonics, columns, variance, known)
 
-        The tracers know only the projection of w·∇φ, while the equation at a node has all of it.
-        The mean over the window keeps what lasts and loses noise; the rest of that is taken off.
-        """
-        harmonics, window = self.problem.harmonics, columns.shape[3]
-        product = torch.einsum("kija,ija->kij", columns[..., :2].mean(3), wind)
-        beyond = product - harmonics.to_nodal(harmonics.to_modal(product))
-        noise = variance * (self.noise.of_gradient * wind**2).sum(-1) * (NOISE_BEYOND / window)
-        square = smoothed(harmonics, beyond.square()) - noise
-        return square.clamp(min=0.0)[..., None]
+    def _noise_sample(self, variance: Tensor, wind: Tensor) -> Tensor:
+        """(K, window, l, m) errors of the right-hand sides from a sample of the noise."""
+        problem, harmonics = self.problem, self.problem.harmonics
+        generator = torch.Generator().manual_seed(1)
+        shape = (variance.shape[0], problem.window + problem.order, *harmonics.grid.shape)
+        sample = torch.randn(shape, generator=generator, dtype=torch.float64)
+        modal = harmonics.to_modal(variance.sqrt()[:, None] * sample)
+        inner = modal[:, problem.margin : problem.margin + problem.window]
+        u, v = (part.expand(*inner.shape[:2], -1, -1) for part in wind.unbind(-1))
+        carried = harmonics.advection(inner, u, v)
+        return right_hand_side(replace(problem, tracers=modal, sources=None)) - carried
+
+    def _local_square(self, error: Tensor) -> Tensor:
+        """Local mean square of (K, nlat, nlon, window), of the same shape."""
+        square = smoothed(self.problem.harmonics, error.square().permute(0, 3, 1, 2))
+        return square.clamp(min=0.0).permute(0, 2, 3, 1)
 
     def _inflation(self, solution: PointwiseWind) -> Tensor:
         """(nlat, nlon) factor on the covariance where the residuals are clearly too large."""
@@ -210,20 +240,23 @@ class _Recovery:
         scatter = smoothing_scatter(self.problem.harmonics) / spare.sqrt()
         return torch.where(ratio > 1.0 + 2.0 * scatter, ratio, 1.0)
 
-    def _result(self, solution: PointwiseWind, noise: Tensor, wind: Tensor) -> tuple[Tensor, ...]:
-        inflation = self._inflation(solution)
-        errors = (
-            inflation[..., None] / solution.eigenvalues + self._bias(solution, noise, wind) ** 2
-        )
-        found = self._determined(solution, errors, noise)
+    def _result(
+        self, solution: PointwiseWind, score: Tensor, noise: Tensor, wind: Tensor
+    ) -> tuple[Tensor, ...]:
+        directions, eigenvalues = solution.directions, solution.eigenvalues
+        errors = torch.einsum("ijac,ijab,ijbd->ijcd", directions, score, directions)
+        errors = errors / (eigenvalues[..., :, None] * eigenvalues[..., None, :])
+        bias = self._bias(solution, noise, wind) ** 2
+        errors = self._inflation(solution)[..., None, None] * errors + torch.diag_embed(bias)
+        found = self._determined(solution, errors.diagonal(dim1=-2, dim2=-1), noise)
         components = found.sum(-1)
         none = (components == 0)[..., None]
-        directions, along = solution.directions, torch.where(found, solution.along, 0.0)
+        along = torch.where(found, solution.along, 0.0)
         wind = torch.einsum("ijac,ijc->ija", directions, along).masked_fill(none, torch.nan)
-        errors = torch.where(found, errors, 0.0)
-        covariance = torch.einsum("ijac,ijc,ijbc->ijab", directions, errors, directions)
+        errors = torch.where(found[..., :, None] & found[..., None, :], errors, 0.0)
+        covariance = torch.einsum("ijac,ijcd,ijbd->ijab", directions, errors, directions)
         covariance = covariance.masked_fill(none[..., None], torch.nan)
-        condition = solution.eigenvalues[..., 0] / solution.eigenvalues[..., 1].clamp(min=0.0)
+        condition = eigenvalues[..., 0] / eigenvalues[..., 1].clamp(min=0.0)
         return (
             wind[..., 0],
             wind[..., 1],

@@ -29,7 +29,8 @@ class Finding:
     def __str__(self) -> str:
         """Verdict, number and claim in a sentence."""
         verdict, sign = ("holds", "≤") if self.holds else ("fails", ">")
-        text = f"{self.claim} ({self.source}): {verdict}, {self.measured:.2g} {sign} {self.bound:.2g}"
+        numbers = f"{self.measured:.2g} {sign} {self.bound:.2g}"
+        text = f"{self.claim} ({self.source}): {verdict}, {numbers}"
         return f"{text}; {self.note}" if self.note else text
 
 
