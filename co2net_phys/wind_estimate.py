@@ -32,7 +32,7 @@ BLOCK_BYTES = 2**28
 FIELDS_PER_TRACER, FIELDS_PER_WIND = 12, 40
 """Nodal fields of an instant that the recovery holds at a time, roughly."""
 
-SHORTEST_BLOCK = 4
+SHORTEST_BLOCK = 8
 """Instants; the overlap of shorter blocks would cost more than it saves."""
 
 UNKNOWNS, DEFAULT_ORDER = 2, 4
@@ -168,9 +168,9 @@ class WindEstimate:
         held: dict[int, Array] = {}
         for first in range(0, self.count, self.block):
             last = min(first + self.block, self.count)
-            # One more at either end: the error of the difference in time is told from it.
-            start = max(first - 1, 0)
-            stop = min(last + 2 * margin + self.settings.window, self.series.record_count)
+            # More at either end: the error of the difference in time is told from them.
+            start = max(first - margin - 1, 0)
+            stop = min(last + 3 * margin + self.settings.window, self.series.record_count)
             held = {i: held[i] if i in held else self.series.record(i) for i in range(start, stop)}
             wind = self._recover(range(start, stop), held)
             for place in range(first - start, last - start):

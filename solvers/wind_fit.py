@@ -25,9 +25,9 @@ from co2net_phys.solvers.wind_terms import (
     WindProblem,
     difference_variance,
     right_hand_side,
-    time_error,
     wind_problem,
 )
+from co2net_phys.solvers.wind_time_error import time_error
 
 SPECTRAL_BEND = 8.0
 """Degree beyond which the prior kinetic energy per degree falls, with its third power."""
@@ -249,7 +249,7 @@ def _right_hand_sides(problem: WindProblem) -> tuple[Tensor, float]:
     """The right-hand sides and the relative noise of :class:`_Fit`."""
     error, variance = time_error(problem)
     relative = (
-        float(variance.mean()) * problem.dt**2 / difference_variance(DIFFERENCES[problem.order])
+        float(variance.min()) * problem.dt**2 / difference_variance(DIFFERENCES[problem.order])
     )
     return torch.stack([right_hand_side(problem), error], dim=-1), relative
 

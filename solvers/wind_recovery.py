@@ -24,6 +24,7 @@ from co2net_phys.solvers.wind_terms import (
     wind_problem,
     wind_terms,
 )
+from co2net_phys.solvers.wind_time_error import time_error
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,15 @@ def recover_wind(
     problem = wind_problem(
         tracers, dt, diffusivity, sources, noise, harmonics=harmonics, order=order, window=window
     )
-    recovery = _Recovery(problem, wind_terms(problem), EquationNoise(problem), limits)
+    error, noise_in_error = time_error(problem)
+    recovery = _Recovery(
+        problem,
+        wind_terms(problem),
+        harmonics.to_nodal(error),
+        noise_in_error,
+        EquationNoise(problem),
+        limits,
+    )
     results = [recovery.at(i) for i in range(problem.instants.numel())]
     u, v, covariance, components, direction, condition = (
         torch.stack(field) for field in zip(*results, strict=True)
@@ -140,6 +149,10 @@ class _Recovery:
 
     problem: WindProblem
     terms: WindTerms
+    time_error: Tensor
+    """(K, centres, nlat, nlon) of ∂φ/∂t, estimated, tracer unit per s; noise included."""
+    noise_in_time_error: Tensor
+    """(K, centres) variance of it divided by that of the noise in φ, s⁻²."""
     noise: EquationNoise
     limits: DeterminedLimits
 
@@ -201,18 +214,19 @@ class _Recovery:
 
     def _time_error(self, window: slice, variance: Tensor) -> Tensor:
         """(K, nlat, nlon, window) local mean square error of the time difference."""
-        square = smoothed(self.problem.harmonics, self.terms.time_error[:, window].square())
-        noise = variance * self.noise.of_value * self.terms.time_error_noise[:, None, None]
-        return (square - noise[:, None]).clamp(min=0.0).permute(0, 2, 3, 1)
+        square = smoothed(self.problem.harmonics, self.time_error[:, window].square())
+        noise = (variance * self.noise.of_value)[:, None]
+        noise = noise * self.noise_in_time_error[:, window, None, None]
+        return (square - noise).clamp(min=0.0).permute(0, 2, 3, 1)
 
     def _closure(self, window: slice, columns: Tensor, covariance: Tensor) -> WindClosure:
         """What the truncation has taken from the equations."""
-        harmonics, known = self.problem.harmonics, self.problem.noise is not None
-        variance = covariance.diagonal(dim1=-2, dim2=-1)
-        if known:
-            ones = torch.ones(harmonics.grid.shape, dtype=torch.float64)
-            variance = variance + self._time_error(window, self._variance(ones))
-        return WindClosure(harmonics, columns, variance, known)
+        harmonics, noise = self.problem.harmonics, covariance.diagonal(dim1=-2, dim2=-1)
+        if self.problem.noise is None:
+            return WindClosure(harmonics, columns, noise, 0.0 * noise)
+        level = torch.ones(harmonics.grid.shape, dtype=torch.float64)
+        noise = noise + self._time_error(window, self._variance(level))
+        return WindClosure(harmonics, columns, noise, noise)
 
     def _noise_sample(self, variance: Tensor, wind: Tensor) -> Tensor:
         """(K, window, l, m) errors of the right-hand sides from a sample of the noise."""
@@ -220,6 +234,9 @@ class _Recovery:
         generator = torch.Generator().manual_seed(1)
         shape = (variance.shape[0], problem.window + problem.order, *harmonics.grid.shape)
         sample = torch.randn(shape, generator=generator, dtype=torch.float64)
+        # The same at every place, wherever the file begins.
+        west = harmonics.grid.first_longitude * harmonics.grid.nlon / 360.0
+        sample = sample.roll(-round(west), -1)
         modal = harmonics.to_modal(variance.sqrt()[:, None] * sample)
         inner = modal[:, problem.margin : problem.margin + problem.window]
         u, v = (part.expand(*inner.shape[:2], -1, -1) for part in wind.unbind(-1))

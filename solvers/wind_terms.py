@@ -22,13 +22,6 @@ DIFFERENCES: dict[int, tuple[float, ...]] = {
 """Of a centred first difference of that order, the weights of φ(t + j Δt), j = 1, 2, …, times Δt;
 those of φ(t − j Δt) are the negative ones, and that of φ(t) is zero."""
 
-NEXT_DIFFERENCE: dict[int, tuple[float, ...]] = {
-    2: (-1 / 6, 1 / 12),
-    4: (-1 / 12, 1 / 15, -1 / 60),
-    6: (-1 / 20, 1 / 20, -3 / 140, 1 / 280),
-}
-"""Likewise, of the difference of one order p less that of order p + 2: the leading error."""
-
 UNIFORM = 1e-11
 """Spatial standard deviation, relative to the largest value, that is only round-off."""
 
@@ -76,10 +69,6 @@ class WindTerms:
     """Eastward component of ∇φ, tracer unit per m."""
     north: Tensor
     """Northward one."""
-    time_error: Tensor
-    """Leading error of ∂φ/∂t, estimated, tracer unit per s; noise included."""
-    time_error_noise: Tensor
-    """(K,) variance of ``time_error`` divided by that of the noise in φ, s⁻²."""
 
 
 def wind_problem(
@@ -137,14 +126,12 @@ def wind_terms(problem: WindProblem) -> WindTerms:
     """The terms of the equations at every instant that has a centred difference."""
     harmonics = problem.harmonics
     east, north = harmonics.gradient(_inner(problem, problem.tracers))
-    error, norm = time_error(problem)
-    right = harmonics.to_nodal(right_hand_side(problem))
-    return WindTerms(right, east, north, harmonics.to_nodal(error), norm)
+    return WindTerms(harmonics.to_nodal(right_hand_side(problem)), east, north)
 
 
 def right_hand_side(problem: WindProblem) -> Tensor:
     """∇·(D∇φ) + s − ∂φ/∂t, modal (K, centres, l, m), tracer unit per s."""
-    tendency = _centred(problem.tracers, DIFFERENCES[problem.order]) / problem.dt
+    tendency = centred_difference(problem.tracers, DIFFERENCES[problem.order]) / problem.dt
     right = diffused(problem, _inner(problem, problem.tracers)) - tendency
     if problem.sources is None:
         return right
@@ -177,54 +164,19 @@ def difference_variance(weights: tuple[float, ...], lag: int = 0) -> float:
     return float((full[lag:] * full[: full.numel() - lag]).sum()) if lag < full.numel() else 0.0
 
 
-def _centred(fields: Tensor, weights: tuple[float, ...]) -> Tensor:
-    """Antisymmetric difference along axis 1 at the instants that have all neighbours."""
+def centred_difference(fields: Tensor, weights: tuple[float, ...]) -> Tensor:
+    """Antisymmetric difference along axis 1 at the instants that have all neighbours, times Δt.
+
+    Args:
+        fields: (K, instants, …).
+        weights: those of the later instants, as in ``DIFFERENCES``.
+    """
     margin, count = len(weights), fields.shape[1]
     total = torch.zeros_like(fields[:, margin : count - margin])
     for j, weight in enumerate(weights, start=1):
         later = fields[:, margin + j : count - margin + j]
         total = total + weight * (later - fields[:, margin - j : count - margin - j])
     return total
-
-
-def time_error(problem: WindProblem) -> tuple[Tensor, Tensor]:
-    """Leading error of ∂φ/∂t, modal (K, centres, l, m), and its noise in units of that of φ.
-
-    The next difference reaches one instant further, so that the first and the last centre take it
-    from their neighbours.
-    """
-    weights = NEXT_DIFFERENCE[problem.order]
-    if problem.tracers.shape[1] > 2 * len(weights):
-        error = _centred(problem.tracers, weights) / problem.dt
-        error = torch.cat([error[:, :1], error, error[:, -1:]], dim=1)
-        variance = difference_variance(weights) / problem.dt**2
-        return error, torch.full(error.shape[:1], variance, dtype=torch.float64)
-    return _time_error_of_few(problem)
-
-
-def _time_error_of_few(problem: WindProblem) -> tuple[Tensor, Tensor]:
-    """The same where there are only as many instants as the difference itself takes.
-
-    Its error is of the size κ Δt^p ω ∂^p φ/∂t^p. The derivative of the even order p is there; the
-    rate ω at which it varies is taken from the rms of the derivatives of orders p and p − 1.
-    """
-    order, fields = problem.order, problem.tracers
-    highest = torch.diff(fields, n=order, dim=1)
-    lower = torch.diff(fields, n=order - 1, dim=1)
-    rate = _norm(highest) / _norm(lower).clamp(min=torch.finfo(torch.float64).tiny)
-    # κ is twice the weight of the outermost instant in the next difference: a difference of odd
-    # order p + 1 that spans p + 2 steps begins with 1/2.
-    factor = 2.0 * abs(NEXT_DIFFERENCE[order][-1]) / problem.dt * rate
-    count = fields.shape[1] - order
-    error = (factor[:, None, None, None] * highest).expand(-1, count, -1, -1)
-    return error, factor**2 * math.comb(2 * order, order)  # binomial coefficients squared add up
-
-
-def _norm(modal: Tensor) -> Tensor:
-    """(K,) of (K, instants, l, m), of the mean over the instants, the global mean left out."""
-    power = modal.abs().square()
-    power[..., 0, 0] = 0.0
-    return power.sum((-2, -1)).mean(1).sqrt()
 
 
 def _spread(harmonics: SphericalHarmonics, values: Tensor) -> Tensor:

@@ -225,7 +225,7 @@ def _found(dataset: xr.Dataset, source: Path) -> tuple[str, ...]:
             f"{source}: has no tracer with latitude, longitude and time; it has "
             f"{listed_variables(dataset)}; name the tracers with --tracer"
         )
-    return tuple(declared or bare)
+    return tuple(sorted(declared or bare))  # the order of a Zarr store's variables is arbitrary
 
 
 def _is_series(dataset: xr.Dataset, name: str) -> bool:
