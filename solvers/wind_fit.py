@@ -36,6 +36,9 @@ DIVERGENT_SPEED = 0.5
 """Prior speed of the divergent wind relative to that of the non-divergent one; observed ones are
 smaller, so that this holds nothing back."""
 
+FINEST_WIND = 42
+"""Default truncation of the wind at most: the work grows with its sixth power."""
+
 CHUNK = 128
 """Basis winds transformed at a time."""
 
@@ -73,7 +76,7 @@ def fit_wind(
         order: of the time difference, 2, 4 or 6; less if there are too few instants for it.
         window: number of successive instants in which the wind is taken to be steady.
         form: "advective" or "flux", as the tracers were transported.
-        wind_truncation: largest degree of ψ and χ; the smaller of the tracers' and 21 if not given.
+        wind_truncation: largest degree of ψ and χ; the smaller of the tracers' and 42 if not given.
         divergent: fit χ too. Without it one tracer alone goes a long way,
             but what it does not see rests on the prior, and the claimed error is rough there.
         prior_speed: rms speed of the prior, m s⁻¹; that of largest evidence if not given.
@@ -89,7 +92,9 @@ def fit_wind(
     problem = wind_problem(
         tracers, dt, diffusivity, sources, noise, harmonics=harmonics, order=order, window=window
     )
-    truncation = min(harmonics.truncation, 21) if wind_truncation is None else wind_truncation
+    truncation = wind_truncation
+    if truncation is None:
+        truncation = min(harmonics.truncation, FINEST_WIND)
     _check(truncation, harmonics, form, prior_speed)
     basis = WindBasis(harmonics, truncation, divergent)
     fit = _Fit(problem, basis, form, prior_speed, ModalNoise(problem), *_right_hand_sides(problem))

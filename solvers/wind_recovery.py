@@ -90,13 +90,18 @@ def recover_wind(
 ) -> RecoveredWind:
     """Wind at every node from tracers that it carried, in the advective form of their equation.
 
-    The claimed covariance has two parts. Noise in the tracers is propagated exactly through the
-    projection on the truncation and all derivatives; the error of the time difference is estimated
-    from the difference of the next order. Where there are more equations than unknowns, local
-    means of the residuals make the claim larger if they do not fit it (fields of a truncated model
-    obey the projected equation only, the wind may change within the window), or yield the level of
-    the noise if it is not given. With ``noise=None`` and no spare equation (one or two tracers, one
-    instant) only the error of the time difference is claimed.
+    Tracers are taken to be fields of a model with the truncation of ``harmonics``, which obey the
+    equation projected on it; the rest of w·∇φ, which such a model has lost, is supplied
+    (:mod:`co2net_phys.solvers.wind_closure`). It is nothing where the equations are smooth.
+
+    The claimed covariance has three parts. Noise in the tracers is propagated exactly through the
+    projection and all derivatives; the error of the time difference is estimated from the
+    difference of the next order, with the jumps that winds interpolated in time bring about; that
+    of what the model has lost from a random wind of the same spectrum. Where there are more
+    equations than unknowns, local means of the residuals make the claim larger if they do not fit
+    it (the wind may change within the window), or yield the level of the noise if it is not given.
+    With ``noise=None`` and no spare equation (one or two tracers, one instant) no noise but
+    round-off is claimed.
 
     Args:
         tracers: (K, T, nlat, nlon), T instants; any unit.

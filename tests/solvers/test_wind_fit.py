@@ -226,6 +226,18 @@ def test_evidence_finds_prior_and_noise():
     assert posterior(columns.mT @ columns / 100, 3000, None, noise_known=True).noise_level == 1.0
 
 
+def test_the_wind_is_as_fine_as_the_tracers_unless_told():
+    coarse = SphericalHarmonics(Grid.gaussian(8), 8)
+    generator = torch.Generator().manual_seed(1)
+    tracers = torch.randn(2, 5, *coarse.grid.shape, generator=generator, dtype=torch.float64)
+    found = [
+        fit_wind(tracers, HOUR, noise=0.1, harmonics=coarse, wind_truncation=truncation).u
+        for truncation in (None, 8, 7)
+    ]
+    torch.testing.assert_close(found[0], found[1], rtol=0, atol=0)
+    assert float((found[0] - found[2]).abs().max()) > 0.01
+
+
 TRACERS = torch.randn(
     1, 6, *HARMONICS.grid.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64
 )
