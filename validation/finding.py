@@ -16,7 +16,8 @@ class Finding:
     claim: str
     """The statement, in words."""
     source: str
-    """Where the statement is made."""
+    """Where the claim comes from: a theorem, and whether as printed, implied or corrected; the
+    number of a result in docs/theory; or the formula that is checked."""
     measured: float
     """The error found, dimensionless unless the note gives a unit."""
     bound: float

@@ -19,7 +19,7 @@ from co2net_phys.validation import (
 )
 from co2net_phys.validation.finding import Finding
 from co2net_phys.validation.illustration import Illustration
-from co2net_phys.validation.statement import Verdict
+from co2net_phys.validation.statement import READINGS, Verdict, tally
 from co2net_phys.validation.statements import Topic
 
 ILLUSTRATIONS: Mapping[str, tuple[Illustration, ...]] = {
@@ -36,9 +36,11 @@ DPI = 110
 """Dots per inch of the figures."""
 
 INTRODUCTION = (
-    "Each row sets a statement as the CO2-Net paper prints it beside the statement that holds. "
-    "Both were measured by this installation just now: an error of at most the bound means that "
-    "the claim holds. Where the paper says the same, or nothing, there is a dash."
+    "Each row sets a statement of the CO2-Net paper beside the statement that holds. Both were "
+    "measured by this installation just now: an error of at most the bound means that the claim "
+    "holds. The reading says what was measured of the paper: what it prints; what that implies, or "
+    "what its method needs in order to be used; or what its authors' code does. There is a dash "
+    "where it says the same as the corrected statement, the plain opposite, or nothing."
 )
 
 
@@ -61,6 +63,7 @@ def details(topic: str, verdict: Verdict) -> dict[str, Any]:
         "topic": topic,
         "result": verdict.statement.result,
         **summary(verdict),
+        "reading": None if verdict.printed is None else verdict.statement.reading,
         "as_documented": verdict.is_as_documented,
         "corrected": asdict(verdict.corrected),
         "printed": None if verdict.printed is None else asdict(verdict.printed),
@@ -112,28 +115,32 @@ def figure_count(topics: Mapping[str, Topic]) -> int:
 
 
 def _overview(verdicts: Sequence[tuple[str, Verdict]]) -> Paragraph:
-    refuted = sum(v.printed is not None and not v.printed.holds for _, v in verdicts)
-    kept = sum(v.corrected.holds for _, v in verdicts)
     odd = [v.statement.name for _, v in verdicts if not v.is_as_documented]
     last = f"Not as documented: {', '.join(odd)}." if odd else "All of it is as documented."
-    return Paragraph(
-        f"{len(verdicts)} statements: {kept} hold as corrected, {refuted} fail as printed. {last}"
-    )
+    return Paragraph(f"{tally([verdict for _, verdict in verdicts])}. {last}")
 
 
 def _table(verdicts: Sequence[Verdict]) -> Table:
-    columns = ("statement", "result", "as printed", "error", "corrected", "error ", "bound")
+    paper, found = ("the paper", "reading", "error"), ("corrected", "error ", "bound")
+    columns = ("statement", "result", *paper, *found)
     rows = [
         (
             verdict.statement.name,
             verdict.statement.result,
-            *((None, None) if verdict.printed is None else _judged(verdict.printed)),
+            *_paper(verdict),
             *_judged(verdict.corrected),
             f"{verdict.corrected.bound:.2g}",
         )
         for verdict in verdicts
     ]
     return Table(columns, rows)
+
+
+def _paper(verdict: Verdict) -> tuple[str | None, str | None, str | None]:
+    if verdict.printed is None:
+        return None, None, None
+    holds, error = _judged(verdict.printed)
+    return holds, verdict.statement.reading, error
 
 
 def _judged(finding: Finding) -> tuple[str, str]:
@@ -147,7 +154,7 @@ def _notes(verdicts: Sequence[Verdict]) -> list[Section]:
         statement, corrected, printed = verdict.statement, verdict.corrected, verdict.printed
         text = f"{statement.name} ({corrected.source}): {corrected.claim}. {corrected.note}."
         if printed is not None:
-            state = "holds" if printed.holds else "fails"
-            text += f" As printed, “{printed.claim}”, it {state}: {printed.note}."
+            state, reading = _judged(printed)[0], READINGS[statement.reading].capitalize()
+            text += f" {reading}, “{printed.claim}”, it {state}: {printed.note}."
         texts.append(Paragraph(text))
     return texts

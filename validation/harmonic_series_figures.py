@@ -75,25 +75,25 @@ def coupling_figure() -> Figure:
 
 
 def zonal_wind_figure() -> Figure:
-    """A hill in a wind of constant linear speed: the solver, the series, their difference."""
-    solved, series = (field.numpy() for field in carried_hill(linear=True))
+    """A hill in a wind of constant linear speed: the exact field, the series, their difference."""
+    exact, series = (field.numpy() for field in carried_hill(linear=True))
     grid = Grid.gaussian(TRUNCATION)
     figure = Figure(figsize=(12.6, 3.3), layout="constrained")
     left, middle, right = figure.subplots(1, 3, sharey=True)
-    largest = float(np.abs(solved).max())
+    largest = float(np.abs(exact).max())
     for panel, field, title in (
-        (left, solved, "Solver: sheared, fastest near the pole"),
+        (left, exact, "Exact: sheared, fastest near the pole"),
         (middle, series, "Series: turned as a solid body"),
     ):
         mesh = draw_map(panel, field, grid.latitude, grid.longitude, (0.0, largest))
         set_titles(panel, title)
-    error = series - solved
+    error = series - exact
     bound = float(np.abs(error).max())
     errors = draw_map(right, error, grid.latitude, grid.longitude, (-bound, bound), True)
     share = bound / largest
     set_titles(right, f"Series in error by {share:.0%}", f"{DURATION / SECONDS_PER_DAY:g} days")
-    add_colour_bar(figure, mesh, [left, middle], "tracer, 1", solved, vertical=False)
-    add_colour_bar(figure, errors, [right], "series − solver, 1", error, vertical=False)
+    add_colour_bar(figure, mesh, [left, middle], "tracer, 1", exact, vertical=False)
+    add_colour_bar(figure, errors, [right], "series − exact, 1", error, vertical=False)
     return figure
 
 
@@ -140,7 +140,7 @@ ILLUSTRATIONS = (
     Illustration(
         "series-zonal-wind",
         zonal_wind_figure,
-        "Maps of a hill after three days: sheared by the solver, carried as a whole by the series, "
+        "Maps of a hill after three days: sheared in truth, carried as a whole by the series, "
         "and their difference.",
         "A zonal wind of 32 m s⁻¹ at every latitude: the angular speed grows towards the poles, "
         "the tracer is sheared, and the closed form does not apply.",

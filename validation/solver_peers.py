@@ -199,6 +199,7 @@ class Dinosaur:
         half = self._own_spectral(problem.factor(np.arange(problem.truncation + 2)))
 
         def tendency(spectrum: Any) -> Any:
+            """−w·∇φ, spectral."""
             east, north = grid.to_nodal(grid.cos_lat_grad(spectrum, clip=False))
             return -grid.clip_wavenumbers(grid.to_modal(self._u * east + self._v * north))
 

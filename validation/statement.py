@@ -1,12 +1,28 @@
 """A statement of the theory beside its findings: as printed, and as it ought to read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from co2net_phys.validation.finding import Finding
 
 Check = Callable[[], Finding]
 """A measurement without arguments; it may share cached work with others."""
+
+Reading = Literal["printed", "implied", "code"]
+"""What stands in the column "as printed".
+
+``printed``: what the paper states, word for word. ``implied``: what follows from it, or what its
+method needs in order to be used: stations for an open set, a finite network, an assumption added.
+``code``: what the authors' code does.
+"""
+
+READINGS: Mapping[Reading, str] = {
+    "printed": "as printed",
+    "implied": "as implied",
+    "code": "as coded",
+}
+"""How a sentence introduces them."""
 
 MARGIN = 0.1
 """A printed claim counts as refuted only by an error of at least this, unless it says otherwise."""
@@ -21,9 +37,11 @@ class Statement:
         result: number in docs/theory (R1, …) or docs/theory/numerics.md (N1, …).
         claim: what holds, in one line.
         corrected: measures the claim.
-        printed: measures what the paper prints; None where it says the same or nothing.
+        printed: measures what the paper prints, or the reading of it that `reading` names; None
+            where it says the same or nothing.
         printed_holds: what is documented of the printed claim.
         margin: least error of a printed claim that is documented as false.
+        reading: whether `printed` measures the printed words, what they imply, or the code.
     """
 
     name: str
@@ -33,6 +51,7 @@ class Statement:
     printed: Check | None = None
     printed_holds: bool = False
     margin: float = MARGIN
+    reading: Reading = "printed"
 
     def judge(self) -> "Verdict":
         """Measure both claims."""
@@ -62,3 +81,12 @@ class Verdict:
         if self.statement.printed_holds:
             return self.printed.holds
         return not self.printed.holds and self.printed.measured >= self.statement.margin
+
+
+def tally(verdicts: Sequence[Verdict]) -> str:
+    """How many statements hold as corrected, and how many fail in each reading of the paper."""
+    holding = sum(verdict.corrected.holds for verdict in verdicts)
+    failing = [v.statement.reading for v in verdicts if v.printed and not v.printed.holds]
+    failed = ", ".join(f"{failing.count(each)} {words}" for each, words in READINGS.items())
+    kept = f"{holding} of {len(verdicts)} statements hold as corrected"
+    return f"{kept}. What fails of the paper: {failed}"

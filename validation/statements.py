@@ -11,6 +11,7 @@ from co2net_phys.validation.convergence import STATEMENTS as CONVERGENCE
 from co2net_phys.validation.harmonic_series import STATEMENTS as HARMONIC_SERIES
 from co2net_phys.validation.network_representation import STATEMENTS as NETWORK_REPRESENTATION
 from co2net_phys.validation.observability import STATEMENTS as OBSERVABILITY
+from co2net_phys.validation.operators import STATEMENTS as OPERATORS
 from co2net_phys.validation.slepian import STATEMENTS as SLEPIAN
 from co2net_phys.validation.statement import Statement, Verdict
 from co2net_phys.validation.station_sampling import STATEMENTS as STATION_SAMPLING
@@ -37,6 +38,7 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
         "network-representation": Topic(
             "Theorem 4: what a network can represent", NETWORK_REPRESENTATION
         ),
+        "operators": Topic("Numerics: operators against closed forms", OPERATORS),
         "convergence": Topic("Numerics: orders of convergence", CONVERGENCE),
         "conservation": Topic("Numerics: what transport keeps", CONSERVATION),
         "adjoint": Topic("Numerics: adjoint and gradients", ADJOINT),

@@ -107,7 +107,7 @@ def twin_wind(harmonics: SphericalHarmonics, frames: int = FRAMES[-1], seed: int
 
 
 def unit_fields(degree: int, truncation: int) -> Tensor:
-    """Modal fields ((L + 1)², T + 1, T + 1) in the order of ``station_sampling.real_harmonics``."""
+    """Modal fields ((L + 1)², T + 1, T + 1) in the order of ``station_matrix.real_harmonics``."""
     shape = ((degree + 1) ** 2, truncation + 1, truncation + 1, 2)
     parts = torch.zeros(shape, dtype=torch.float64)
     for l in range(degree + 1):

@@ -16,7 +16,7 @@ from co2net_phys.plotting import (
     set_titles,
 )
 from co2net_phys.solvers import Grid
-from co2net_phys.validation import observability, slepian, station_sampling
+from co2net_phys.validation import observability, slepian, station_matrix, station_sampling
 from co2net_phys.validation.illustration import Illustration
 from co2net_phys.validation.observability import degrees_of_freedom
 from co2net_phys.validation.station_window import (
@@ -86,7 +86,7 @@ def station_conditioning() -> Figure:
     """Singular values of the built-in network, and condition numbers by degree."""
     figure, (left, right) = _two_panels()
     for degree, colour in ((4, GREY), (6, GREEN), (8, BLUE), (9, RED)):
-        values = station_sampling.singular_values(load_stations(), degree)
+        values = station_matrix.singular_values(load_stations(), degree)
         name = f"L = {degree}: {(degree + 1) ** 2} coefficients"
         left.semilogy(np.arange(1, values.size + 1), values, color=colour, label=name)
     _label(left, "number of the singular value", "singular value of the sampling matrix (1)")
@@ -120,7 +120,7 @@ def invisible_field() -> Figure:
     axes = figure.add_subplot()
     grid = Grid.carbontracker()
     latitude, longitude = np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
-    harmonics = station_sampling.real_harmonics(
+    harmonics = station_matrix.real_harmonics(
         latitude.ravel(), longitude.ravel(), station_sampling.INVISIBLE_DEGREE
     )
     field = (harmonics @ station_sampling.invisible_field()).reshape(grid.shape)
@@ -142,7 +142,7 @@ def resolved_degree() -> Figure:
     axes = figure.add_subplot()
     noises = np.logspace(-5, 1, 61)
     random = np.array(
-        [_resolved(station_sampling.random_network(seed), noises) for seed in range(20)]
+        [_resolved(station_matrix.random_network(seed), noises) for seed in range(20)]
     )
     axes.fill_between(
         noises, random.min(axis=0), random.max(axis=0), step="mid", color=BLUE, alpha=0.2, lw=0

@@ -18,13 +18,13 @@ from co2net_phys.validation.superposition import DURATION, particular_solution, 
 
 def growth_figure() -> Figure:
     """Global mean of the particular solution with a balanced and with a net source."""
-    harmonics, _, source = steady_problem(divergent=False)
+    harmonics, _, _ = steady_problem(divergent=False)
     figure = Figure(figsize=(7.6, 3.8), layout="constrained")
     axes = figure.add_subplot()
     for net, label, colour in ((True, "net source", "#c1272d"), (False, "balanced", "#0072b2")):
         days, states = particular_solution(net)
         axes.plot(days, harmonics.global_mean(states), "o", color=colour, ms=5, label=label)
-    rate = float(harmonics.global_mean(source)) * SECONDS_PER_DAY
+    rate = SECONDS_PER_DAY / DURATION  # a mean of one per duration
     axes.plot(days, rate * days, color="0.3", lw=1.0, zorder=1, label="s̄ t")
     axes.set_xlabel("time, days", fontsize=LABEL_SIZE)
     axes.set_ylabel("global mean, µmol mol⁻¹", fontsize=LABEL_SIZE)

@@ -28,7 +28,7 @@ from co2net_phys.solvers import (
 from co2net_phys.solvers.legendre import legendre_tables, sum_over_degree
 from co2net_phys.solvers.winds import Components
 from co2net_phys.validation.closed_form import closed_form
-from co2net_phys.validation.wind_twin import mean_square, random_modal
+from co2net_phys.validation.wind_twin import mean_square, random_modal, steep
 
 ANGULAR_SPEED = 5e-6
 """Of the solid-body rotation, rad s⁻¹: 32 m s⁻¹ at the equator."""
@@ -65,7 +65,7 @@ class Pair:
 
     harmonics: SphericalHarmonics
     wind: Wind
-    other: Wind
+    other: "AddedWind"
     initial: Tensor
     """Tracer at the start, modal (l, m), dimensionless with a standard deviation of one."""
     tracer: Tensor
@@ -80,10 +80,14 @@ class Pair:
         return float((second - first).abs().max() / first.abs().max())
 
     def wind_difference(self, time: float) -> float:
-        """Root mean square of the winds' difference at ``time`` (s), relative to the first."""
+        """Root mean square of the winds' difference at ``time`` (s), relative to the first.
+
+        Both are taken where the tracer has a gradient that is not small.
+        """
         (u, v), (other_u, other_v) = self.wind(time), self.other(time)
-        change = mean_square(self.harmonics, torch.hypot(other_u - u, other_v - v))
-        return math.sqrt(float(change / mean_square(self.harmonics, torch.hypot(u, v))))
+        where = steep(self.harmonics, self.other.tracer(time))
+        change = mean_square(self.harmonics, where * torch.hypot(other_u - u, other_v - v))
+        return math.sqrt(float(change / mean_square(self.harmonics, where * torch.hypot(u, v))))
 
     def divergence(self, time: float) -> float:
         """Root mean square divergence of the other wind relative to that of its vorticity."""

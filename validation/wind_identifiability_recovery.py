@@ -50,6 +50,9 @@ WINDOWS = (1, 2, 4, 8, 12, 24, 48)
 WINDOW_NOISE = 0.001 * ANOMALY
 """Noise of the windows, µmol mol⁻¹."""
 
+ROUGH_DEGREES = (21, 30, 42)
+"""Largest degrees of tracers that come near the truncation of the twin, or fill it."""
+
 LEVELS = (0.1, 0.5, 0.9)
 """Of the quantiles of an error over the sphere."""
 
@@ -107,6 +110,13 @@ class Recovery:
         """Share of the sphere where ``where`` (nlat, nlon) is true."""
         return float(self.area[where].sum())
 
+    def largest(self, error: Array, where: NDArray[np.bool_]) -> float:
+        """Of ``error`` (nlat, nlon) where ``where`` is true.
+
+        NaN if that is less than half of the sphere: it would show little.
+        """
+        return float(error[where].max()) if self.share(where) >= 0.5 else math.nan
+
     def root_mean_square(self, error: Array) -> float:
         """Over the sphere, of ``error`` (nlat, nlon)."""
         return float(np.sqrt((self.area * error**2).sum()))
@@ -141,6 +151,36 @@ def noisy_recovery(tracers: int, seed: int, stride: int = NOISE_STRIDE) -> Recov
     values = twin.tracers[:tracers]
     noisy = values + NOISE * _random(values, seed)
     return _recovered(twin, noisy, CENTRE, stride, order=4, noise=NOISE)
+
+
+@cache
+def rough_recovery(tracers: int, degree: int) -> Recovery:
+    """The same as :func:`recovery` from tracers with degrees up to ``degree`` at the start.
+
+    Where that is near the truncation, the twin obeys the projected equation only.
+    """
+    twin = moving_twin(degree)
+    return _recovered(twin, twin.tracers[:tracers], CENTRE, stride=1, order=4, noise=None)
+
+
+def error_without_closure(tracers: int, degree: int) -> Array:
+    """(nlat, nlon) relative error if these tracers are said to obey the equation at the nodes.
+
+    Plain least squares, without anything of :mod:`co2net_phys.solvers.wind_recovery`.
+    """
+    twin, (u, v) = moving_twin(degree), moving_twin(degree).truth(CENTRE)
+    near = twin.tracers[:tracers, CENTRE - 2 : CENTRE + 3]
+    weights = torch.tensor([1.0, -8.0, 0.0, 8.0, -1.0], dtype=near.dtype) / 12.0
+    tendency = torch.einsum("t,ktij->kij", weights, near) / twin.interval
+    modal = twin.harmonics.to_modal(near[:, 2])
+    diffused = twin.diffusivity * twin.harmonics.to_nodal(twin.harmonics.laplacian(modal))
+    right = diffused + twin.sources[:tracers] - tendency
+    gradient = torch.stack(twin.harmonics.gradient(modal), dim=-1)
+    scale = gradient.square().mean().sqrt()
+    columns, right = (gradient / scale).permute(1, 2, 0, 3), (right / scale).permute(1, 2, 0)
+    found = torch.linalg.lstsq(columns, right[..., None], driver="gelsd").solution[..., 0]
+    size = mean_square(twin.harmonics, torch.hypot(u, v)).sqrt()
+    return (torch.hypot(found[..., 0] - u, found[..., 1] - v) / size).numpy()
 
 
 @cache
@@ -206,13 +246,6 @@ def window_errors(noise: float = WINDOW_NOISE) -> Array:
     """(windows, 3) quantiles 10, 50 and 90 % over the sphere of the relative error, by window."""
     found = [window_recovery(window, noise) for window in WINDOWS]
     return np.array([each.quantiles(each.error, LEVELS) for each in found])
-
-
-def relative_gradient(twin: Twin, tracer: int, index: int) -> Array:
-    """|∇φ| (nlat, nlon) of one field, relative to its root mean square over the sphere."""
-    modal = twin.harmonics.to_modal(twin.tracers[tracer, index])
-    steepness = torch.hypot(*twin.harmonics.gradient(modal))
-    return (steepness / mean_square(twin.harmonics, steepness).sqrt()).numpy()
 
 
 def _recovered(

@@ -2,7 +2,7 @@
 
 Tracers, wind and sources are random fields of low degree, so that what advection makes of them in
 a few hours stays far below the truncation: the solver then satisfies the equation at every node,
-and not only its projection.
+and not only its projection. Tracers that fill the truncation can be asked for.
 """
 
 from dataclasses import dataclass
@@ -52,6 +52,9 @@ WIND_PERIOD = 2.0 * SECONDS_PER_DAY
 
 TRACER_DEGREE, WIND_DEGREE = 8, 5
 """Largest degrees of tracers and wind of the moving twin."""
+
+SMALL_GRADIENT = 0.1
+"""|∇φ| relative to its root mean square, below which it counts as small."""
 
 STEADY_TRACER_DEGREE, STEADY_WIND_DEGREE = 4, 3
 """Those of the steady twin, whose tracer has days to become finer."""
@@ -105,14 +108,18 @@ class UnsteadyWind:
 
 
 @cache
-def moving_twin() -> Twin:
-    """Three tracers with sources in an unsteady, divergent wind, T42, every five minutes."""
+def moving_twin(degree: int = TRACER_DEGREE) -> Twin:
+    """Three tracers with sources in an unsteady, divergent wind, T42, every five minutes.
+
+    Args:
+        degree: largest of the tracers at the start and of their sources.
+    """
     harmonics = SphericalHarmonics(Grid.gaussian(42), 42)
     generator = torch.Generator().manual_seed(1)
     u, v = random_winds(harmonics, generator, 3, WIND_DEGREE)
     change = torch.tensor([1.0, 0.3, 0.3], dtype=u.dtype)[:, None, None]
     wind = UnsteadyWind(change * u, change * v, WIND_PERIOD)
-    initial, sources = _random_tracers(harmonics, generator, TRACERS, TRACER_DEGREE)
+    initial, sources = _random_tracers(harmonics, generator, TRACERS, degree)
     equation = AdvectionDiffusion(harmonics, wind, DIFFUSIVITY, SteadySource(sources))
     tracers = _carried(equation, initial, OUTPUT_INTERVAL, FIELDS, steps=3)
     return Twin(harmonics, wind, sources, tracers, DIFFUSIVITY, OUTPUT_INTERVAL)
@@ -181,6 +188,12 @@ def random_winds(
 def mean_square(harmonics: SphericalHarmonics, nodal: Tensor) -> Tensor:
     """Area mean (...) of the square of ``nodal`` (..., nlat, nlon), its unit squared."""
     return harmonics.integrate(nodal**2) / (4.0 * torch.pi * harmonics.radius**2)
+
+
+def steep(harmonics: SphericalHarmonics, modal: Tensor) -> Tensor:
+    """(nlat, nlon), true where |∇φ| of ``modal`` (l, m) is not small: :data:`SMALL_GRADIENT`."""
+    size = torch.hypot(*harmonics.gradient(modal))
+    return size >= SMALL_GRADIENT * mean_square(harmonics, size).sqrt()
 
 
 def _random_tracers(

@@ -41,7 +41,8 @@ print(superposition())
 # ## A balanced source has a steady field
 #
 # Freeze the wind and let it blow over two source regions. If as much is taken up elsewhere as is
-# emitted there, the tracer has a steady field: the solver, started from it, stays there.
+# emitted there, the tracer has a steady field: the solver, started from it, stays there. "As much"
+# is meant with the weight of the last section, which is one if the wind has no divergence.
 
 # %%
 print(balanced_source())

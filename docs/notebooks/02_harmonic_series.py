@@ -85,7 +85,8 @@ coupling_figure()
 
 # %% [markdown]
 # So the series, signs put right, gives the tracer in the first wind to round-off and not in the
-# second, which shears it.
+# second, which shears it. (In the second the truth is the exponential of the exact coupling: it has
+# no direction at the poles, and the solver's quadrature of 1/cos θ is not exact.)
 
 # %%
 print(angular_speed_has_the_series())

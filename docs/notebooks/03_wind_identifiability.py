@@ -18,19 +18,12 @@
 # %matplotlib inline
 
 from co2net_phys.validation.wind_identifiability import (
-    claimed_uncertainty,
-    error_over_windows,
     full_wind_from_one_tracer,
-    gradient_vanishes_nowhere,
     gradient_vanishes_somewhere,
     non_divergent_wind_is_unique,
     non_divergent_winds_carry_alike,
-    order_of_recovery,
     other_winds_carry_alike,
     parallel_component,
-    three_tracers,
-    two_tracers,
-    wind_from_a_window,
     wind_from_an_instant,
     wind_is_unique,
 )
@@ -43,13 +36,22 @@ from co2net_phys.validation.wind_identifiability_figures import (
     vanishing_gradient_figure,
     windows_figure,
 )
+from co2net_phys.validation.wind_identifiability_several import (
+    claimed_uncertainty,
+    error_over_windows,
+    order_of_recovery,
+    three_tracers,
+    tracers_that_fill_the_truncation,
+    two_tracers,
+    wind_from_a_window,
+)
 
 # %% [markdown]
 # ## Two winds, one tracer
 #
 # The wind enters the equation of a tracer only as w·∇φ. Add to it any wind that blows along the
 # level lines of φ, and the equation stays as it is. The solver agrees to round-off, with winds
-# that are half of the wind apart.
+# that are half of the wind apart, compared only where the tracer has a gradient to speak of.
 
 # %%
 print(other_winds_carry_alike())
@@ -71,19 +73,20 @@ print(non_divergent_wind_is_unique())
 #
 # The theorem asks for a tracer whose gradient vanishes nowhere. On a sphere there is none, as every
 # tracer is highest somewhere. Towards that point the gradient falls in proportion to the distance.
+# Word for word the theorem is about nothing; what matters is its remark, that a region with a
+# gradient is enough, and that is what the winds above refute.
 
 # %%
 print(gradient_vanishes_somewhere())
-print(gradient_vanishes_nowhere())
 vanishing_gradient_figure()
 
 # %% [markdown]
 # ## Half of the wind
 #
 # What one tracer does determine is the component along its gradient. From fields every five minutes
-# it comes out exactly; the other one is missing, and with it about half of the wind. With a second
-# tracer the other component is known too, unless the gradients are parallel. With a third that
-# hardly happens.
+# it comes out exactly. Of the other one nothing is known: the smallest wind with the same w·∇φ is
+# far from the true one. With a second tracer the other component is known too, unless the gradients
+# are parallel. With a third that hardly happens.
 
 # %%
 print(parallel_component())
@@ -117,6 +120,13 @@ calibration_figure()
 
 # %%
 error_by_condition_figure()
+
+# %% [markdown]
+# A truncated model leaves out a part of w·∇φ, which tracers as fine as the truncation miss. Three
+# of them tell that part too.
+
+# %%
+print(tracers_that_fill_the_truncation())
 
 # %% [markdown]
 # ## Time instead of tracers

@@ -23,10 +23,12 @@ from co2net_phys.validation import observability, slepian, station_sampling, sta
 # ## A cap
 #
 # A field of degree *L* or less, known without error on a cap of 60° around a point, is known
-# everywhere. For *L* = 4 the computer agrees, to the error that rounding lets it have.
+# everywhere. For *L* = 4 the computer agrees, and for *L* up to 8 it does so to the error that
+# rounding lets it have.
 
 # %%
 print(slepian.exact_data_determine_the_field())
+print(slepian.rounding_is_all_that_is_missed())
 
 # %% [markdown]
 # The theorem does not say at what price. Slepian's functions are the fields of degree *L* ordered
@@ -83,7 +85,7 @@ stations_figures.station_conditioning()
 
 # %% [markdown]
 # With errors of 10 % of the field's root mean square, least squares resolve degree 6; at degree 8
-# the result is sixteen times as large as the field.
+# the error is sixteen times as large as the field.
 
 # %%
 print(station_sampling.resolution_at_a_noise())

@@ -58,10 +58,9 @@ def wind() -> None:
     for count in (2, 3):
         clear = recovered.recovery(count)
         known = clear.condition < recovered.LARGEST_CONDITION
-        print(
-            f"  {count} {clear.share(known):.1%} {clear.largest(clear.error, known):.1e}", end=" "
-        )
-        print(f"{clear.quantiles(clear.error, [0.5])[0]:.1e}")
+        largest = clear.largest(clear.error, known)
+        median = clear.quantiles(clear.error, [0.5])[0]
+        print(f"  {count} {clear.share(known):.1%} {largest:.1e} {median:.1e}")
     print("with noise, area with two components, median error there in m/s, covered:")
     for count in (2, 3):
         noisy = recovered.noisy_recovery(count, recovered.NOISE_SEEDS[0])

@@ -27,8 +27,20 @@ def test_a_statement_as_a_table(co2phys):
     assert done.code == 0, done.err
     assert "Proposition 1" in done.out
     assert "fails" in done.out
-    assert "2 of 2 statements hold as corrected; 1 printed ones fail" in done.out
+    assert done.out.splitlines()[-1] == (
+        "2 of 2 statements hold as corrected. "
+        "What fails of the paper: 1 as printed, 0 as implied, 0 as coded"
+    )
     assert "Theorem" not in done.out
+
+
+def test_the_table_says_how_the_paper_was_read(co2phys):
+    done = co2phys("validate", "--only", "wind-uniqueness", "--only", "non-divergent-wind")
+    assert done.code == 0, done.err
+    rows = {line.split()[0]: line.split() for line in done.out.splitlines() if line.strip()}
+    assert rows["wind-uniqueness"][1:4:2] == ["fails", "printed"]
+    assert rows["non-divergent-wind"][1:4:2] == ["fails", "implied"]
+    assert done.out.splitlines()[-1].endswith("1 as printed, 1 as implied, 0 as coded")
 
 
 def test_the_list_names_everything(co2phys):
@@ -52,9 +64,13 @@ def test_the_report_has_page_figures_and_numbers(co2phys, tmp_path):
     assert done.code == 0, done.err
     page = (tmp_path / "out" / "report.html").read_text()
     assert "time-invariance" in page
+    assert "<th>reading" in page or ">reading<" in page
+    assert "What fails of the paper: 1 as printed" in page
     assert page.count("data:image/png") == len(findings_report.ILLUSTRATIONS["superposition"])
     found = json.loads((tmp_path / "out" / "findings.json").read_text())
     assert found["findings"][0]["name"] == "superposition"
+    assert found["findings"][0]["reading"] is None
+    assert found["findings"][1]["reading"] == "printed"
     assert found["findings"][1]["printed"]["measured"] > 0.1
     pictures = {path.stem for path in (tmp_path / "out" / "figures").iterdir()}
     assert pictures == {i.name for i in findings_report.ILLUSTRATIONS["superposition"]}

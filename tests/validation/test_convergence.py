@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from co2net_phys.solvers import RK4
+from co2net_phys.solvers import RK4, departure_map
 from co2net_phys.solvers.time_integration import ButcherTable, lawson
 from co2net_phys.validation import convergence, numerics_figures
 from co2net_phys.validation.convergence import (
@@ -11,6 +12,7 @@ from co2net_phys.validation.convergence import (
     STATEMENTS,
     errors_in_space,
     errors_in_time,
+    long_steps_in_flux_form,
     order_in_time,
     spectral_in_space,
 )
@@ -56,6 +58,13 @@ def test_an_error_that_stops_falling_does_not_pass(monkeypatch):
         convergence, "errors_in_space", lambda: np.array([1e-1, 1e-3, 1e-6, 1e-10, 1e-10])
     )
     assert not spectral_in_space().holds
+
+
+def test_a_density_that_is_not_compressed_is_found(monkeypatch):
+    monkeypatch.setattr(
+        departure_map, "_area_ratio", lambda harmonics, modal: torch.ones(harmonics.grid.shape)
+    )
+    assert long_steps_in_flux_form().measured > 0.1
 
 
 def test_figures_are_drawn():

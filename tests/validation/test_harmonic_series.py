@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.special import sph_harm_y
+from scipy.special import gamma, poch, sph_harm_y
 
 from co2net_phys.solvers import EARTH_RADIUS_M, Grid, SphericalHarmonics
 from co2net_phys.validation import harmonic_series
@@ -27,9 +27,11 @@ from co2net_phys.validation.zonal_speed import (
     ANGULAR_SPEED,
     LINEAR_SPEED,
     angular_speed_leaves_degrees_apart,
+    carried_hill,
     coupling,
     linear_speed_leaves_degrees_apart,
     off_diagonal_share,
+    solved_hill,
     solver_coupling,
 )
 
@@ -91,6 +93,44 @@ def test_coupling_is_the_integral(n, other, m):
 def test_lowest_coupling_by_hand():
     """Y_11 = −√(3/8π) cos θ e^{iλ}: 2π · 3/(8π) ∫ cos² θ dθ = 3π/8."""
     assert coupling(1)[0, 0] / ANGULAR_SPEED == pytest.approx(3 * math.pi / 8, rel=1e-14)
+
+
+@pytest.mark.parametrize("m", [1, 2, 9])
+def test_degrees_of_equal_parity_are_all_coupled(m):
+    """The proof of R6: Gegenbauer's connection coefficients, all positive, give each entry."""
+    matrix = coupling(m) / ANGULAR_SPEED
+    odd = np.add.outer(np.arange(len(matrix)), np.arange(len(matrix))) % 2 == 1
+    assert np.abs(matrix[odd]).max() < 1e-14
+    assert matrix[~odd].min() > 1e-5
+    size = len(matrix)
+    # C^(m + 1/2)_n = Σ_k c_nk C^(m)_{n − 2k}, DLMF 18.18.16.
+    connection = np.zeros((size, size))
+    for n in range(size):
+        for k in range(n // 2 + 1):
+            connection[n, n - 2 * k] = (
+                (m + n - 2 * k) / m * poch(m + 0.5, n - k) / poch(m + 1, n - k)
+                * poch(0.5, k) / math.factorial(k)
+            )  # fmt: skip
+    j = np.arange(size)
+    squares = math.pi * 2.0 ** (1 - 2 * m) * gamma(j + 2 * m) / (
+        gamma(j + 1) * (j + m) * gamma(m) ** 2
+    )  # fmt: skip
+    product = connection @ (squares[:, None] * connection.T)
+    assert connection[np.tril_indices(size)].min() >= 0.0
+    scale = np.sqrt(np.diag(matrix) / np.diag(product))
+    assert matrix == pytest.approx(scale[:, None] * product * scale, abs=1e-12)
+
+
+def test_the_solver_comes_near_the_exact_field_in_a_wind_of_constant_speed():
+    exact, _ = carried_hill(linear=True)
+    error = (solved_hill(linear=True) - exact).abs().max() / exact.abs().max()
+    assert 1e-3 < float(error) < 0.05
+
+
+def test_a_wrong_global_mean_is_found(monkeypatch):
+    right = SphericalHarmonics.global_mean
+    monkeypatch.setattr(SphericalHarmonics, "global_mean", lambda *args: 2.0 * right(*args))
+    assert harmonic_series.mean_grows_linearly().measured == pytest.approx(1.0)
 
 
 def test_off_diagonal_share_by_hand():

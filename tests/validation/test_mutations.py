@@ -77,6 +77,73 @@ MUTANTS = {
         "(1 / 6, 1 / 3, 1 / 6, 1 / 3),",
         ("convergence",),
     ),
+    "D(θ, λ) gathers instead of spreading": Mutant(
+        "solvers/equations.py",
+        "return diffused - self.harmonics.to_modal(u * east + v * north)",
+        "return -diffused - self.harmonics.to_modal(u * east + v * north)",
+        ("right-hand-side",),
+    ),
+    "with D(θ, λ) the flux blows backwards": Mutant(
+        "solvers/equations.py",
+        "divergence(field * east - u * nodal, field * north - v * nodal)",
+        "divergence(field * east + u * nodal, field * north + v * nodal)",
+        ("right-hand-side",),
+    ),
+    "decay is growth": Mutant(
+        "solvers/equations.py",
+        "rate = rate - self.decay",
+        "rate = rate + self.decay",
+        ("linear-decay",),
+    ),
+    "hyperdiffusion is growth": Mutant(
+        "solvers/equations.py",
+        "eigenvalues - self.hyperdiffusivity * eigenvalues**2",
+        "eigenvalues + self.hyperdiffusivity * eigenvalues**2",
+        ("linear-decay",),
+    ),
+    "semi-Lagrangian air is not compressed": Mutant(
+        "solvers/departure_map.py",
+        "return determinant / position.norm(dim=0) ** 3",
+        "return torch.ones_like(determinant)",
+        ("long-steps-flux",),
+    ),
+    "ψ and χ with l² instead of l(l + 1)": Mutant(
+        "solvers/harmonics.py",
+        "(degree * (degree + 1.0)).clamp(min=1.0)",
+        "(degree * degree).clamp(min=1.0)",
+        ("helmholtz",),
+    ),
+    "integrals are a thousandth too large": Mutant(
+        "solvers/harmonics.py",
+        "return self.radius**2 * (nodal.mean(-1) * self._weights).sum(-1)",
+        "return 1.001 * self.radius**2 * (nodal.mean(-1) * self._weights).sum(-1)",
+        ("quadrature",),
+    ),
+    "the mean is twice the mean": Mutant(
+        "solvers/harmonics.py",
+        "return modal[..., 0, 0].real / math.sqrt(4.0 * math.pi)",
+        "return modal[..., 0, 0].real / math.sqrt(math.pi)",
+        ("means",),
+    ),
+    "the northward phase runs twice as fast": Mutant(
+        "nn/embeddings.py",
+        "return [u * arc / cosine.to(u.dtype), v * arc]",
+        "return [u * arc / cosine.to(u.dtype), 2 * v * arc]",
+        ("wind-phase",),
+    ),
+    "monotone air is expanded where it is compressed": Mutant(
+        "solvers/monotone.py",
+        "compression = torch.exp(-found.expansion)",
+        "compression = torch.exp(found.expansion)",
+        ("density-monotone",),
+    ),
+    "no 1/cos θ in the flux": Mutant(
+        "solvers/harmonics.py",
+        "        return self._transforms(modal, u, v).flux_divergence(modal, u, v)",
+        "        u = u * self.coordinates()[0].cos()\n"
+        "        return self._transforms(modal, u, v).flux_divergence(modal, u, v)",
+        ("density-spectral",),
+    ),
     "recovered winds neglect diffusion": Mutant(
         "solvers/wind_terms.py",
         "right = diffused(problem, _inner(problem, problem.tracers)) - tendency",

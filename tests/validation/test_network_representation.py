@@ -30,6 +30,7 @@ from co2net_phys.validation.wind_phase import (
     physical_phase,
     raw_term,
     solver_phase,
+    solver_tilted_phase,
 )
 
 
@@ -102,6 +103,23 @@ def test_solver_phase_is_angular_speed_times_time():
     harmonics = SphericalHarmonics(Grid.gaussian(wind_phase.TRUNCATION), wind_phase.TRUNCATION)
     times = torch.tensor([0.0, 3600.0, 1e5], dtype=torch.float64)
     torch.testing.assert_close(solver_phase(harmonics, times), ANGULAR_SPEED * times)
+
+
+def test_tilted_phase_is_angular_speed_times_time():
+    harmonics = SphericalHarmonics(Grid.gaussian(wind_phase.TRUNCATION), wind_phase.TRUNCATION)
+    times = torch.tensor([0.0, 3600.0, 1e5], dtype=torch.float64)
+    torch.testing.assert_close(solver_tilted_phase(harmonics, times), ANGULAR_SPEED * times)
+
+
+@pytest.mark.parametrize("factors", [(2.0, 1.0), (1.0, 2.0), (1.0, -1.0)])
+def test_a_phase_of_another_speed_is_found(monkeypatch, factors):
+    right = wind_phase.wind_phases
+
+    def wrong(u, v, coordinates):
+        return [f * phase for f, phase in zip(factors, right(u, v, coordinates), strict=True)]
+
+    monkeypatch.setattr(wind_phase, "wind_phases", wrong)
+    assert physical_phase().measured > 0.1
 
 
 def test_a_wrong_sign_of_the_rotation_is_found(monkeypatch):

@@ -18,7 +18,7 @@ from co2net_phys.validation.observability import (
     gramian,
     recovery_error,
 )
-from co2net_phys.validation.station_sampling import sampling_matrix
+from co2net_phys.validation.station_matrix import sampling_matrix
 from co2net_phys.validation.station_window import (
     DEGREE,
     FRAME,

@@ -10,11 +10,13 @@ from scipy.special import sph_harm_y
 from co2net_phys.validation import slepian
 from co2net_phys.validation.slepian import (
     NOISE,
+    RADIUS,
     STATEMENTS,
     cap_matrix,
     commuting_matrix,
     concentration,
     concentration_by_commuting_matrix,
+    expected_error,
     recovery_error,
     resolved_on_cap,
     shannon_number,
@@ -85,8 +87,51 @@ def test_the_matrices_commute():
 
 def test_resolved_degree_matches_trial():
     degree = resolved_on_cap(NOISE)
-    assert recovery_error(degree, NOISE) < 1.0 < recovery_error(degree + 2, NOISE)
+    assert recovery_error(degree, NOISE) < 1.0 < recovery_error(degree + 1, NOISE)
     assert resolved_on_cap(1e-2) < degree < resolved_on_cap(1e-9)
+
+
+def test_noise_on_the_whole_sphere_is_the_error():
+    """λ = 1 and A = 4π: what is added is what is missed."""
+    assert expected_error(5, 0.1, 180.0) == pytest.approx(0.1, rel=1e-12)
+    assert recovery_error(5, 0.1, 180.0) == pytest.approx(0.1, rel=0.02)
+
+
+def test_noise_has_the_size_on_the_cap_that_it_is_said_to_have(monkeypatch):
+    """Data of much larger error than field, by quadrature over the cap."""
+    right, squares = np.linalg.lstsq, []
+
+    def spy(matrix, data, rcond):
+        squares.append((data**2).sum())
+        return right(matrix, data, rcond=rcond)
+
+    monkeypatch.setattr(np.linalg, "lstsq", spy)
+    recovery_error(4, 1e3, RADIUS)
+    # Mean squares: over the cap by its share of the sphere, of the field (L + 1)² over 4π.
+    over_cap = sum(squares) / slepian.DRAWS / shannon_number(0, RADIUS)
+    assert math.sqrt(over_cap / 25.0) == pytest.approx(1e3, rel=0.05)
+
+
+@pytest.mark.parametrize("radius", [60.0, 90.0])
+def test_errors_are_as_expected_on_other_caps(radius):
+    for degree in (2, 4):
+        expected = expected_error(degree, 1e-3, radius)
+        assert recovery_error(degree, 1e-3, radius) == pytest.approx(expected, rel=0.15)
+
+
+def test_eigenvalues_of_another_cap_are_noticed(monkeypatch):
+    monkeypatch.setattr(
+        slepian, "expected_error", lambda l, noise, radius=0.0: expected_error(l, noise, 63.0)
+    )
+    assert not slepian.noisy_data_determine_few_degrees().holds
+
+
+def test_fields_that_are_not_those_of_the_data_are_noticed(monkeypatch):
+    """A solver of least squares that drops small singular values misses exact data."""
+    right = np.linalg.lstsq
+    monkeypatch.setattr(np.linalg, "lstsq", lambda a, b, rcond: right(a, b, rcond=1e-3))
+    assert not slepian.rounding_is_all_that_is_missed().holds
+    assert not slepian.exact_data_determine_the_field().holds
 
 
 def test_a_wrong_commuting_matrix_is_noticed(monkeypatch):

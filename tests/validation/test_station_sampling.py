@@ -8,19 +8,22 @@ from scipy.special import sph_harm_y
 
 from co2net_phys.data.stations import Station, load_stations
 from co2net_phys.solvers import Grid
-from co2net_phys.validation import station_sampling
-from co2net_phys.validation.station_sampling import (
-    STATEMENTS,
+from co2net_phys.validation import station_matrix, station_sampling
+from co2net_phys.validation.station_matrix import (
     condition_number,
-    error_variance,
-    invisible_field,
-    measured_error_variance,
     random_network,
     rank,
     real_harmonics,
-    resolved_degree,
     sampling_matrix,
     singular_values,
+    values_by_scipy,
+)
+from co2net_phys.validation.station_sampling import (
+    STATEMENTS,
+    error_variance,
+    invisible_field,
+    measured_error_variance,
+    resolved_degree,
 )
 
 
@@ -83,11 +86,49 @@ def test_noise_lowers_the_resolved_degree():
     assert error_variance(stations, 9, 1e-9) == math.inf
 
 
-def test_the_invisible_field_has_unit_size_and_all_directions_lie_in_the_null_space():
+def test_the_invisible_field_has_unit_size_and_is_seen_elsewhere():
     field = invisible_field()
     assert (field**2).sum() / (4 * math.pi) == pytest.approx(1.0)
     elsewhere = real_harmonics([10.0, -40.0, 62.0], [-30.0, 170.0, 100.0], 9) @ field
     assert np.abs(elsewhere).max() > 0.1
+
+
+def test_the_two_libraries_give_the_same_values():
+    stations, fields = load_stations(), np.random.default_rng(0).standard_normal((100, 2))
+    expected = sampling_matrix(stations, 9) @ fields
+    assert values_by_scipy(stations, fields) == pytest.approx(expected, abs=1e-12)
+
+
+def test_numbers_that_are_no_harmonics_are_noticed(monkeypatch):
+    """A random matrix has the same rank and a null space as large; its fields are others."""
+    random = np.random.default_rng(0)
+
+    def invented(stations, degree):
+        return random.standard_normal((len(stations), (degree + 1) ** 2))
+
+    for name in (station_matrix, station_sampling):
+        monkeypatch.setattr(name, "sampling_matrix", invented)
+    singular_values.cache_clear()
+    invisible_field.cache_clear()
+    try:
+        assert rank(load_stations(), 9) == 96
+        assert not station_sampling.rank_is_the_smaller_number().holds
+        assert station_sampling.invisible_field_vanishes().measured > 0.1
+    finally:
+        singular_values.cache_clear()
+        invisible_field.cache_clear()
+
+
+def test_a_field_of_another_size_is_noticed(monkeypatch):
+    field = invisible_field()
+    monkeypatch.setattr(station_sampling, "invisible_field", lambda: 1.01 * field)
+    assert not station_sampling.invisible_field_vanishes().holds
+
+
+def test_an_error_variance_that_forgets_the_sphere_is_noticed(monkeypatch):
+    right = error_variance
+    monkeypatch.setattr(station_sampling, "error_variance", lambda *args: 1.3 * right(*args))
+    assert not station_sampling.resolution_at_a_noise().holds
 
 
 def test_random_networks_cover_the_sphere_and_repeat():
@@ -115,7 +156,7 @@ def test_a_lost_column_is_noticed(monkeypatch):
         values[:, -1] = values[:, 0]
         return values
 
-    monkeypatch.setattr(station_sampling, "real_harmonics", repeated)
+    monkeypatch.setattr(station_matrix, "real_harmonics", repeated)
     singular_values.cache_clear()
     try:
         assert not station_sampling.rank_is_the_smaller_number().holds
