@@ -41,8 +41,11 @@ for module in COMMANDS:
 app.add_typer(bench.app, name="bench")
 
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
+DATA, INTERRUPTED = 3, 130
+"""Exit codes of a file that cannot be read or written, and after Ctrl-C."""
+
+PRINTING = {"click", "typer", "rich"}
+"""Libraries that print results."""
 
 
 def _show_version(value: bool) -> None:
@@ -92,10 +95,25 @@ def _flushed(code: int) -> int:
     """Write out what is buffered; a reader that has gone, as in `co2phys | head`, is no failure."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes again when it exits: let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):
+            return _explain_output(error)
+        _forget_output()
     return code
+
+
+def _forget_output() -> None:
+    """Let what could not be printed go nowhere: Python flushes again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether `error` came up while a result was printed, not while a file was read or written."""
+    trace, module = error.__traceback__, ""
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        trace = trace.tb_next
+    return module.partition(".")[0] in PRINTING
 
 
 def _is_broken_pipe(error: BaseException | None) -> bool:
@@ -126,13 +144,14 @@ def _guarded() -> int:
         return _explain(error, "terminated", 143)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        return _explain_output(error) if _is_of_output(error) else _explain_bug(error)
     except Exception as error:
         if _is_out_of_memory(error):
             return _explain(error, "out of memory; lower --batch-size", 1)
         if hasattr(error, "format_message"):  # a wrong option; Typer's class is not public
             return _explain(error, f"{error.format_message()}; {_where_help_is(error)}", 2)
-        text = f"{type(error).__name__}: {error}".replace("\n", " ")
-        return _explain(error, f"unexpected {text} (this is a bug; --debug shows where)", 1)
+        return _explain_bug(error)
     if answer == INTERRUPTED:  # Typer has turned the interrupt into its answer
         return _explain(KeyboardInterrupt(), "interrupted", INTERRUPTED)
     return 0
@@ -141,6 +160,17 @@ def _guarded() -> int:
 def _where_help_is(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     return f"see {context.command_path if context else 'co2phys'} --help"
+
+
+def _explain_output(error: OSError) -> int:
+    _forget_output()
+    reason = (error.strerror or str(error)).lower()
+    return _explain(error, f"standard output: {reason}; make room, or send it elsewhere", DATA)
+
+
+def _explain_bug(error: Exception) -> int:
+    text = f"{type(error).__name__}: {error}"
+    return _explain(error, f"unexpected {text} (this is a bug; --debug shows where)", 1)
 
 
 def _explain(error: BaseException, text: str, code: int) -> int:

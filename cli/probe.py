@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,9 +35,12 @@ def command(
         int, typer.Option(min=0, help="Weights, stations, order of windows of the first.")
     ] = 1,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on; arms that are complete are not trained again.")
+        bool,
+        typer.Option("--resume", help="Go on, or add arms; complete ones are not trained again."),
     ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Train every arm again.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the experiment in the folder.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run; write nothing.")
     ] = False,
@@ -47,82 +53,118 @@ def command(
     checkpoint of every arm.
     """
     from co2net_phys.validation.wind_probe import ARMS, ProbeConfig
+    from co2net_phys.validation.wind_probe_experiment import check_folder, require_twin
 
     if resume and overwrite:
         raise UsageError("--resume and --overwrite exclude each other")
     names = tuple(ARMS) if arms is None else tuple(name.strip() for name in arms.split(","))
     config = ProbeConfig(names, epochs, windows_per_epoch, seed, seeds)
+    check_folder(output, may_hold_one=resume or overwrite)
+    if resume and data is None:
+        require_twin(output)
     if dry_run:
-        _report_plan(config, data, as_json)
+        _report_plan(config, data, output, resume, as_json)
         return
-    _check_output(config, output, resume or overwrite)
-    _run(config, _store(data, output), output, resume, as_json)
+    _run(config, _store(data, output, resume), output, resume, as_json)
 
 
-def _check_output(config: ProbeConfig, output: Path, allowed: bool) -> None:
-    from co2net_phys.validation.wind_probe import run_folder
-
-    taken = [run_folder(output, arm, seed) for seed, arm in config.runs]
-    if not allowed and any(folder.exists() for folder in taken):
-        raise UsageError(f"{output}: already holds an experiment; pass --resume or --overwrite")
-
-
-def _store(data: Path | None, output: Path) -> TrainingStore:
+def _store(data: Path | None, output: Path, resume: bool) -> TrainingStore:
     from co2net_phys.data.store import open_store
+    from co2net_phys.validation.wind_probe_experiment import TWIN
 
     if data is not None:
         return open_store(data)
     from co2net_phys.demo import DemoConfig, twin_store
 
-    path = output / "twin.zarr"
-    return twin_store(DemoConfig(), path, console.progress, console.say, console.command_line())
+    return twin_store(
+        DemoConfig(), output / TWIN, console.progress, console.say, console.command_line(),
+        resume=resume,
+    )  # fmt: skip
 
 
-def _report_plan(config: ProbeConfig, data: Path | None, as_json: bool) -> None:
+def _report_plan(
+    config: ProbeConfig, data: Path | None, output: Path, resume: bool, as_json: bool
+) -> None:
     from co2net_phys.data.store import open_store
-    from co2net_phys.validation.wind_probe import ARMS, plan
+    from co2net_phys.validation.wind_probe import ARMS
+    from co2net_phys.validation.wind_probe_experiment import TWIN
+    from co2net_phys.validation.wind_probe_plan import plan
 
-    rows = plan(config, None if data is None else open_store(data))
+    if data is None and resume and (output / TWIN).exists():
+        data = output / TWIN
+    store = None if data is None else open_store(data)
+    rows = plan(config, store, output if resume else None)
     total = sum(row["expected_seconds"] for row in rows)
     shown: dict[str, Any] = {
-        f"{row['arm']}, seed {row['seed']}": f"{ARMS[row['arm']].description}, {row['steps']} "
-        f"steps, about {console.hours_minutes(row['expected_seconds'])}"
+        f"{row['arm']}, seed {row['seed']}": f"{ARMS[row['arm']].description}, {_steps(row)}, "
+        f"about {console.hours_minutes(row['expected_seconds'])}"
         for row in rows
     }
     shown |= {
-        "data": "the twin of the demo, simulated first (a minute)" if data is None else data,
-        "time": f"about {console.hours_minutes(total)} at the speed this machine has now",
+        "data": "the twin of the demo, simulated first (another minute)" if data is None else data,
+        "time": f"about {console.hours_minutes(total)} at the speed this machine has now, with "
+        "validation and scoring; the start, reading and the picture take some 10 s more",
         "written": "nothing (dry run)",
     }
     console.give({"runs": rows, "expected_seconds": total}, as_json, console.rows(shown))
 
 
+def _steps(row: Mapping[str, Any]) -> str:
+    if row["done"] == row["steps"]:
+        return f"all {row['steps']} steps done, to be scored"
+    return f"{row['steps']} steps" + (f", {row['done']} of them done" if row["done"] else "")
+
+
 def _run(
     config: ProbeConfig, store: TrainingStore, output: Path, resume: bool, as_json: bool
 ) -> None:
-    from co2net_phys.training import Interrupted
     from co2net_phys.validation.wind_probe import run_probe
-    from co2net_phys.validation.wind_probe_results import remove_results, table, write_results
+    from co2net_phys.validation.wind_probe_results import table, write_results
 
-    stop: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, frame: stop.append(received))
-    if not resume:
-        remove_results(output)
-    with console.progress("probe", 1) as bar:
+    with console.progress("probe", 1) as bar, _stopping(output) as should_stop:
 
         def report(done: int, total: int, note: str) -> None:
             bar.total = total
             bar.update(done, note)
 
-        try:
-            summary, example = run_probe(
-                config, store, output, console.command_line(),
-                continued=resume, progress=report, should_stop=lambda: bool(stop),
-            )  # fmt: skip
-        except Interrupted:
-            console.say(f"stopped; go on with --resume (state in {output})")
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise (KeyboardInterrupt if stop[0] == signal.SIGINT else console.Terminated) from None
+        summary, example = run_probe(
+            config, store, output, console.command_line(),
+            continued=resume, progress=report, should_stop=should_stop,
+        )  # fmt: skip
     write_results(output, summary, example)
     console.give(summary, as_json, f"{table(summary)}\nopen {output / 'wind-probe.png'}")
+
+
+@contextmanager
+def _stopping(output: Path) -> Iterator[Callable[[], bool]]:
+    """Note Ctrl-C or SIGTERM, so that the block can end with its state saved; a second one ends it.
+
+    Gives the function that says whether to stop, which is asked once more at the end.
+    """
+    from co2net_phys.training import Interrupted
+
+    received: list[int] = []
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.getsignal(signal.SIGTERM),
+    }
+
+    def restore() -> None:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        restore()
+
+    for number in usual:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(received)
+        if received:
+            raise Interrupted
+    except Interrupted:
+        console.say(f"stopped; go on with --resume (state in {output})")
+        raise (KeyboardInterrupt if received[0] == signal.SIGINT else console.Terminated) from None
+    finally:
+        restore()

@@ -55,10 +55,11 @@ def command(
     ] = 1,
     truncation: Annotated[
         int | None,
-        typer.Option(min=1, help="Of the tracers; default of the run, else by the grid."),
+        typer.Option(help="Of the tracers; default of the run, else by the grid."),
     ] = None,
     wind_truncation: Annotated[
-        int | None, typer.Option(min=1, help="Truncation of the wind (--method global).")
+        int | None,
+        typer.Option(help="Of the wind (--method global); default the tracers', at most 42."),
     ] = None,
     components: Annotated[
         int, typer.Option(min=1, max=2, help="Components that must be determined somewhere.")
@@ -80,7 +81,8 @@ def command(
     from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.tracers import read_sources, read_tracers
     from co2net_phys.data.writer import is_zarr_path
-    from co2net_phys.wind_estimate import WindEstimate, WindSettings
+    from co2net_phys.wind_estimate import WindEstimate
+    from co2net_phys.wind_settings import WindSettings
 
     is_zarr_path(output)
     refuse_replacing_input(output, file)
@@ -134,7 +136,7 @@ def _plan(estimate: WindEstimate) -> dict[str, Any]:
         "method": settings.method,
         "grid": list(estimate.grid.shape),
         "truncation": estimate.harmonics.truncation,
-        "wind_truncation": settings.wind_truncation,
+        "wind_truncation": estimate.wind_truncation,
         "diffusivity": estimate.diffusivity,
         "form": estimate.form,
         "time_step": series.step,
@@ -156,11 +158,12 @@ def _plan_in_words(estimate: WindEstimate) -> dict[str, str]:
         noise = [
             f"{value:.2g} {unit}" for value, unit in zip(plan["noise"], plan["units"], strict=True)
         ]
+    wind = plan["wind_truncation"]
     return {
         "tracers": ", ".join(plan["tracers"]),
         "noise": ", ".join(dict.fromkeys(noise)),
         "grid": " × ".join(map(str, plan["grid"])),
-        "truncation": f"T{plan['truncation']}",
+        "truncation": f"T{plan['truncation']}" + (f", of the wind T{wind}" if wind else ""),
         "instants": f"{plan['instants']}, every {plan['time_step']:g} s",
         "equation": f"{plan['form']}, diffusivity {plan['diffusivity']:g} m2 s-1",
         "method": f"{plan['method']}, order {plan['order']} in time, window {plan['window']}",

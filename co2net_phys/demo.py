@@ -134,14 +134,22 @@ def twin_store(
     progress: ShowProgress,
     say: Callable[[str], None],
     command: list[str],
+    *,
+    resume: bool = False,
 ) -> TrainingStore:
-    """Return the twin at `path`, simulated unless one made with the same options is there."""
+    """Return the twin at `path`, simulated unless one made with the same options is there.
+
+    With `resume` an unfinished one is taken up where it stopped, and a finished one is used even
+    if the program has changed since: what was begun with it goes on with it.
+    """
     simulation = config.simulation
     wanted = simulation.model_dump(mode="json")
-    if path.exists():
+    unfinished = path.with_name(f"{path.name}.partial.zarr").exists()
+    if path.exists() and not (resume and unfinished):
         store = open_store(path)
         made = store.dataset.attrs
-        if _same_code(made) and json.loads(made.get("co2phys_configuration", "{}")) == wanted:
+        same_options = json.loads(made.get("co2phys_configuration", "{}")) == wanted
+        if same_options and (resume or _same_code(made)):
             say(f"use {path} again")
             return store
     attributes = provenance_attributes(
@@ -158,7 +166,8 @@ def twin_store(
     with progress("simulate", total) as bar:
         simulate(
             world, simulation, path,
-            attributes=attributes, stations=load_stations(), overwrite=True, progress=bar.update,
+            attributes=attributes, stations=load_stations(), overwrite=True, resume=resume,
+            progress=bar.update, say=say,
         )  # fmt: skip
     return open_store(path)
 

@@ -176,8 +176,10 @@ class Trainer:
         for name in ("split", "training_stations", "held_out_stations", "model"):
             if metadata[name] != now[name]:
                 raise UsageError(
-                    f"{self.output}: the run was started with other data ({name} differs); give "
-                    "the same --data, or another --output"
+                    f"{self.output}: the run was started with other data ({_inputs(metadata)}) "
+                    f"than {self.prepared.train.store.source}, which differ in "
+                    f"{_differing(name, metadata[name], now[name])}; give the same --data, or "
+                    "another --output"
                 )
 
     def _is_fresh(self) -> bool:
@@ -295,6 +297,19 @@ class Trainer:
             tensors = {**optimiser_tensors(self.optimiser), "random": torch.get_rng_state()}
         metadata = {**self.metadata, "progress": vars(self.progress), "scores": scores or {}}
         save_checkpoint(self.output / name, self.model, metadata, tensors)
+
+
+def _inputs(metadata: Mapping[str, Any]) -> str:
+    """Files that a run was started with, as its provenance has them."""
+    inputs = json.loads(metadata.get("provenance", {}).get("co2phys_input_sha256", "{}"))
+    return ", ".join(inputs) or "not recorded"
+
+
+def _differing(name: str, before: Any, now: Any) -> str:
+    """What of the metadata called `name` is another, in words."""
+    if name == "model":
+        name = next((key for key in now if before.get(key) != now[key]), name)
+    return name.replace("_", " ")
 
 
 def start(

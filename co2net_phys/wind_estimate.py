@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from co2net_phys.data.output_layout import Time
 from co2net_phys.data.tracers import TracerSeries
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.solvers import Grid, RecoveredWind, SphericalHarmonics, fit_wind, recover_wind
+from co2net_phys.wind_settings import WindSettings, tracer_truncation, wind_truncation
 
 LOG = logging.getLogger(__name__)
 
@@ -46,33 +46,6 @@ MORE = "give two tracers or more, or --window with a wind that is steady for sev
 
 UNRESOLVED = 0.01
 """Share of a tracer's standard deviation beyond the truncation that is worth a warning."""
-
-
-@dataclass(frozen=True)
-class WindSettings:
-    """How to recover the wind."""
-
-    method: Literal["pointwise", "global"] = "pointwise"
-    """Every node by itself, or a band-limited wind for the whole globe."""
-    diffusivity: float | None = None
-    """m2 s-1; None takes that of the co2phys run that made the tracers, else 1e5."""
-    form: Literal["advective", "flux"] | None = None
-    """Of the equation; None takes that of the run, else the advective one."""
-    noise: tuple[tuple[float, bool], ...] = ()
-    """Standard deviation of the tracers, one for all or one for each; whether it is a share of the
-    tracer's standard deviation in space. None: estimated."""
-    order: int | None = None
-    """Of the difference in time; None takes 4, or 2 where the times are too few."""
-    window: int = 1
-    """Instants over which the wind is taken to be steady."""
-    truncation: int | None = None
-    """Of the tracers; None takes that of the run, else what the grid resolves."""
-    wind_truncation: int | None = None
-    """Of the wind, for the global method."""
-    largest_error: float = 10.0
-    """Standard error beyond which a component does not count as determined, m s-1."""
-    components: int = 1
-    """How many components of the wind must be determined somewhere."""
 
 
 class WindEstimate:
@@ -104,6 +77,8 @@ class WindEstimate:
         Of the difference in time.
     diffusivity, form
         Of the equation, m2 s-1.
+    wind_truncation
+        Of the wind, with the global method; None with the other.
     spread
         (tracer,) standard deviation in space, in the tracer's unit.
     noise
@@ -124,9 +99,10 @@ class WindEstimate:
         known = series.made_with
         self.diffusivity = _first_of(settings.diffusivity, known.get("diffusivity"), 1e5)
         self.form = _checked_form(series, settings)
-        best = default_truncation(self.grid)
-        truncation = _first_of(settings.truncation, min(known.get("truncation") or best, best))
-        self.harmonics = SphericalHarmonics(self.grid, truncation)
+        self.harmonics = SphericalHarmonics(
+            self.grid, tracer_truncation(series, settings, self.grid)
+        )
+        self.wind_truncation = wind_truncation(settings, self.harmonics.truncation)
         samples = [series.record(index) for index in _sampled(series.record_count)]
         self.spread = _rms([_spreads(self.grid, sample) for sample in samples])
         self.rounding = _rms([series.rounding(sample) for sample in samples])
@@ -186,7 +162,7 @@ class WindEstimate:
         options: dict[str, Any] = {"largest_error": settings.largest_error}
         recover: Callable[..., RecoveredWind] = recover_wind
         if settings.method == "global":
-            options = {"wind_truncation": settings.wind_truncation, "form": self.form}
+            options = {"wind_truncation": self.wind_truncation, "form": self.form}
             recover = fit_wind
         try:
             return recover(
@@ -242,17 +218,6 @@ class WindEstimate:
                     "what the wind does to it counts as noise",
                     field.where, 100 * share, self.harmonics.truncation,
                 )  # fmt: skip
-
-
-def default_truncation(grid: Grid) -> int:
-    """The largest truncation that fields on `grid` are likely to have.
-
-    A Gaussian grid is nearly always that of a model in which products of two fields are free of
-    aliasing, 3T < nlon; on cell centres it is what their quadrature determines.
-    """
-    if grid.kind == "gaussian":
-        return min(grid.max_truncation, (grid.nlon - 1) // 3)
-    return grid.max_truncation
 
 
 def _check_components(series: TracerSeries, settings: WindSettings) -> None:

@@ -51,7 +51,6 @@ def write_wind(
     """
     grid, count = estimate.grid, estimate.count
     level = estimate.series.fields[0].level_description
-    first = estimate.time(estimate.order // 2 + (estimate.settings.window - 1) / 2)
     variables = wind_variables(level)
     rows: list[list[tuple[float, float, float]]] = []
     with StreamingWriter(
@@ -61,7 +60,7 @@ def write_wind(
         ),
         variables=variables,
         attributes=attributes,
-        encoding=TimeEncoding(first),
+        encoding=TimeEncoding(estimate.time(0)),  # as in the tracers' file, to the last bit
         overwrite=overwrite,
         expected_bytes=expected_bytes(estimate) // 2,  # compression saves at least this much
     ) as writer:

@@ -10,7 +10,8 @@ import xarray as xr
 from co2net_phys.data.tracers import read_tracers
 from co2net_phys.errors import DataError
 from co2net_phys.solvers import Grid
-from co2net_phys.wind_estimate import WindEstimate, WindSettings, default_truncation
+from co2net_phys.wind_estimate import WindEstimate
+from co2net_phys.wind_settings import WindSettings, default_truncation
 
 NORTH, EAST = np.arange(-85.0, 90, 10), np.arange(0.0, 360, 15)
 DIMS = ("time", "latitude", "longitude")

@@ -20,19 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.config import TrainingConfig
-from co2net_phys.cost import EFFICIENCY, forward_flops, product_speed
-from co2net_phys.data.schema import VARIABLES
 from co2net_phys.data.store import TrainingStore
-from co2net_phys.devices import choose_device
 from co2net_phys.errors import UsageError
-from co2net_phys.model import CO2NetConfig
 from co2net_phys.preparation import prepare
 from co2net_phys.training import Callbacks, start
+from co2net_phys.validation.wind_probe_experiment import begin, run_folder
 from co2net_phys.validation.wind_probe_scores import Example, Scoring
 
 BATCH_SIZE = 4
-GRID = (90, 120)
-"""Of the twin, for a plan before it exists."""
 
 
 @dataclass(frozen=True)
@@ -104,33 +99,6 @@ class ProbeConfig:
         )
 
 
-def plan(config: ProbeConfig, store: TrainingStore | None) -> list[dict[str, Any]]:
-    """What every run will take: arm, seed, steps and expected seconds, good to a factor of two.
-
-    Raises:
-        DataError: the store is too short or has too few stations.
-        UsageError: the store has no wind, or a grid that the patches do not tile.
-    """
-    device = choose_device("auto")
-    speed = EFFICIENCY * product_speed(device, "bf16")
-    windows = config.windows_per_epoch
-    if store is not None:
-        first = prepare(config.training(config.arms[0], config.seed), store, fit=False)
-        windows = min(windows, len(first.train))
-    steps = -(-windows // BATCH_SIZE) * config.epochs
-    rows = []
-    for seed, arm in config.runs:
-        model = CO2NetConfig(
-            size="XS",
-            grid=GRID if store is None else store.shape,
-            statistics=dict.fromkeys(VARIABLES, (0.0, 1.0)),
-            **config.training(arm, seed).model,
-        )
-        flops = 3 * forward_flops(model) * BATCH_SIZE * steps
-        rows.append({"arm": arm, "seed": seed, "steps": steps, "expected_seconds": flops / speed})
-    return rows
-
-
 def run_probe(
     config: ProbeConfig,
     store: TrainingStore,
@@ -148,19 +116,24 @@ def run_probe(
         store: CO2 with stations, auxiliaries and wind.
         folder: of the experiment; an arm's checkpoints go to `run_folder`.
         command: as typed, for the provenance of the checkpoints.
-        continued: go on with arms that were begun, and only score those that are complete.
+        continued: go on with the experiment in `folder`: with arms that were begun, and only score
+            those that are complete. Otherwise it is removed.
         progress: told the steps done, all steps, and a note.
-        should_stop: asked after every step.
+        should_stop: asked after every step and every few windows that are scored.
 
     Returns:
         Summary with a row of scores for each run, and an example for maps.
 
     Raises:
         Interrupted: `should_stop` said so; the arm's state is saved.
-        DataError: the store is too short or has too few stations, or `folder` cannot be written.
-        UsageError: the store has no wind, or an earlier run had other options or data.
+        DataError: the store is too short, has too few stations or no wind, or `folder` cannot be
+            written.
+        UsageError: the earlier experiment had other options or data, or more runs.
     """
     scoring = Scoring.of(store, config.frames)
+    for seed, arm in config.runs[:1]:  # before anything is removed
+        prepare(config.training(arm, seed), store, fit=False)
+    begin(folder, config, store, continued=continued)
     rows: list[dict[str, Any]] = []
     probed: dict[str, NDArray[np.float64]] = {}
     for number, (seed, arm) in enumerate(config.runs):
@@ -177,8 +150,9 @@ def run_probe(
         )  # fmt: skip
         best = trainer.run().best
         row, example = scoring.scores(
-            trainer.model.eval(), prepared, seed, shuffled=ARMS[arm].shuffled
-        )
+            trainer.model.eval(), prepared, seed,
+            shuffled=ARMS[arm].shuffled, should_stop=should_stop,
+        )  # fmt: skip
         rows.append({"arm": arm, "seed": seed, "steps": trainer.steps, **row, "co2_rmse": best})
         probed.setdefault(arm, example)
     summary = {
@@ -189,8 +163,3 @@ def run_probe(
         "options": asdict(config),
     }
     return summary, scoring.example(probed)
-
-
-def run_folder(folder: Path, arm: str, seed: int) -> Path:
-    """Where the checkpoints of one run are."""
-    return folder / "runs" / f"{arm}-{seed}"

@@ -23,7 +23,7 @@ from co2net_phys.validation.wind_probe import ARMS
 from co2net_phys.validation.wind_probe_scores import RIVALS, Example
 
 COLUMNS = 3
-"""Maps in a row."""
+"""Maps in a row at most."""
 
 BARS = {"u": ("eastward", "#1b6ca8"), "v": ("northward", "#7fb2d6")}
 """Label and colour of the bars of each component."""
@@ -42,13 +42,15 @@ def probe_figure(means: Mapping[str, Mapping[str, float]], example: Example) -> 
         example: the maps.
     """
     maps = 1 + len(example.probed)
-    rows = -(-maps // COLUMNS)
-    figure = Figure(figsize=(10.0, 3.4 + 1.8 * rows), layout="constrained")
-    heights = [2.6, *[1.9] * rows]
-    layout = GridSpec(1 + rows, COLUMNS, figure=figure, height_ratios=heights)
+    columns = min(COLUMNS, maps)
+    rows = -(-maps // columns)
+    size = COLUMNS / columns  # of a map, relative to one of `COLUMNS`
+    figure = Figure(figsize=(10.0, 3.4 + 1.8 * rows * size), layout="constrained")
+    heights = [2.6, *[1.9 * size] * rows]
+    layout = GridSpec(1 + rows, columns, figure=figure, height_ratios=heights)
     _draw_bars(figure.add_subplot(layout[0, :]), means)
     places = [
-        figure.add_subplot(layout[1 + n // COLUMNS, n % COLUMNS]) for n in range(rows * COLUMNS)
+        figure.add_subplot(layout[1 + n // columns, n % columns]) for n in range(rows * columns)
     ]
     _draw_maps(figure, places, example)
     figure.suptitle(_finding(means), fontsize=TITLE_SIZE + 2, fontweight="bold")
@@ -83,8 +85,8 @@ def _draw_bars(axes: Axes, means: Mapping[str, Mapping[str, Any]]) -> None:
         axes.bar_label(bars, [_signed(h) for h in heights], fontsize=LABEL_SIZE, padding=2)
     plain = [scores["r2_about_mean_pooled"] for scores in means.values()]
     axes.plot(
-        places, plain, "D", markerfacecolor="none", color="#c1440e", markersize=7,
-        label="both, about the global mean",
+        places, np.maximum(plain, LOWEST_SHOWN), "D",
+        markerfacecolor="none", color="#c1440e", markersize=7, label="both, about the global mean",
     )  # fmt: skip
     names = [ARMS[arm].description if arm in ARMS else RIVALS[arm] for arm in means]
     axes.set_xticks(places, [name.replace(", ", ",\n") for name in names])
@@ -93,8 +95,13 @@ def _draw_bars(axes: Axes, means: Mapping[str, Mapping[str, Any]]) -> None:
     axes.set_ylabel("R² (1)", fontsize=LABEL_SIZE)
     axes.legend(frameon=False, fontsize=LABEL_SIZE, loc="upper center")
     declutter(axes)
-    cut = min(scores[f"r2_{name}"] for scores in means.values() for name in BARS) < LOWEST_SHOWN
-    remark = f"bars are cut at −{-LOWEST_SHOWN:g}" if cut else ""
+    shown = [scores[f"r2_{name}"] for scores in means.values() for name in BARS]
+    cut = [
+        word
+        for word, values in (("bars", shown), ("diamonds", plain))
+        if min(values) < LOWEST_SHOWN
+    ]
+    remark = f"{' and '.join(cut)} are cut at −{-LOWEST_SHOWN:g}" if cut else ""
     set_titles(axes, "Skill in a block never trained on", remark)
 
 

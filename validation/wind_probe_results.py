@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from co2net_phys.data.atomic import atomic_write_bytes, atomic_write_text, remove
+from co2net_phys.data.atomic import atomic_write_bytes, atomic_write_text
 from co2net_phys.figures import picture_bytes
 from co2net_phys.json_text import json_text
 from co2net_phys.validation.wind_probe import ARMS
+from co2net_phys.validation.wind_probe_experiment import PICTURE, SUMMARY, TABLE
 from co2net_phys.validation.wind_probe_figures import probe_figure
 from co2net_phys.validation.wind_probe_scores import RIVALS, Example
-
-SUMMARY, TABLE, PICTURE = "probe.json", "probe.csv", "wind-probe.png"
 
 COLUMNS = {
     "u": "r2_u",
@@ -73,12 +72,6 @@ def write_results(folder: Path, summary: Mapping[str, Any], example: Example) ->
     atomic_write_text(folder / TABLE, text.getvalue())
     atomic_write_bytes(folder / PICTURE, picture)
     atomic_write_text(folder / SUMMARY, json_text(summary) + "\n")
-
-
-def remove_results(folder: Path) -> None:
-    """Remove what an earlier experiment left, lest it be taken for a result of this one."""
-    for name in (SUMMARY, TABLE, PICTURE):
-        remove(folder / name)
 
 
 def _range(summary: Mapping[str, Any], arm: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -14,10 +14,11 @@ from co2net_phys.data.splits import block_split, split_frames
 from co2net_phys.data.statistics import CHUNK
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows, window_ends
-from co2net_phys.errors import UsageError
+from co2net_phys.errors import DataError
 from co2net_phys.metrics import latitude_weights
 from co2net_phys.model import WIND, CO2Net
 from co2net_phys.preparation import Prepared, other_times
+from co2net_phys.training import Interrupted
 from co2net_phys.validation.wind_probe_regression import regressed_wind
 
 Wind = NDArray[np.float64]
@@ -84,18 +85,62 @@ def disjoint(windows: Windows) -> NDArray[np.int64]:
     return np.array(chosen)[np.linspace(0, len(chosen) - 1, count).round().astype(np.int64)]
 
 
+def require_wind(store: TrainingStore) -> None:
+    """Raise unless the store has the wind that a probe is asked for.
+
+    Raises:
+        DataError: naming what is missing.
+    """
+    for name in WIND:
+        if name not in store.auxiliaries:
+            raise DataError(
+                f"{store.source}: no {name!r}, which a probe is asked for; add the wind "
+                f"({', '.join(WIND)}) to the store"
+            )
+
+
+def scored_block(store: TrainingStore, length: int) -> Windows:
+    """All windows of `length` frames of the last block, which is never trained on."""
+    frames = split_frames(store, block_split(store, length), "test")
+    ends = window_ends(store, frames, length)
+    return Windows(store, ends, np.array([0]), length, with_target=False)
+
+
 def true_wind(windows: Windows, positions: NDArray[np.int64]) -> Wind:
     """Wind of all frames of the windows at `positions`."""
     fields = windows.batch(positions).fields
     return _joined([{name: fields[name] for name in WIND}])
 
 
+def never() -> bool:
+    """Say that nobody asks to stop."""
+    return False
+
+
 @torch.no_grad()
-def probed_wind(model: CO2Net, windows: Windows, positions: NDArray[np.int64]) -> Wind:
-    """Wind that the probe of `model` reads from the windows at `positions`."""
+def probed_wind(
+    model: CO2Net,
+    windows: Windows,
+    positions: NDArray[np.int64],
+    should_stop: Callable[[], bool] = never,
+) -> Wind:
+    """Wind that the probe of `model` reads from the windows at `positions`.
+
+    Raises:
+        Interrupted: `should_stop`, asked before every few windows and at the end, said so.
+    """
     device = next(model.parameters()).device
-    batches = windows.batches(_BATCH_SIZE, positions)
-    return _joined([model(batch.to(device)).fields for batch in batches])
+    found = []
+    for batch in windows.batches(_BATCH_SIZE, positions):
+        _end_if(should_stop)
+        found.append(model(batch.to(device)).fields)
+    _end_if(should_stop)
+    return _joined(found)
+
+
+def _end_if(should_stop: Callable[[], bool]) -> None:
+    if should_stop():
+        raise Interrupted
 
 
 def _joined(batches: list[Mapping[str, torch.Tensor]]) -> Wind:
@@ -127,15 +172,11 @@ class Scoring:
         """Prepare to score windows of `length` frames of the last block.
 
         Raises:
-            DataError: the record is too short.
-            UsageError: the store has no wind.
+            DataError: the record is too short, or has no wind.
         """
-        missing = [name for name in WIND if name not in store.auxiliaries]
-        if missing:
-            raise UsageError(f"{store.source}: no {missing[0]!r}; add the wind to the store")
+        require_wind(store)
         split = block_split(store, length)
-        ends = window_ends(store, split_frames(store, split, "test"), length)
-        windows = Windows(store, ends, np.array([0]), length, with_target=False)
+        windows = scored_block(store, length)
         positions = disjoint(windows)
         training = split_frames(store, split, "train")
         return cls(
@@ -149,21 +190,30 @@ class Scoring:
         )
 
     def scores(
-        self, model: CO2Net, prepared: Prepared, seed: int, *, shuffled: bool
+        self,
+        model: CO2Net,
+        prepared: Prepared,
+        seed: int,
+        *,
+        shuffled: bool,
+        should_stop: Callable[[], bool] = never,
     ) -> tuple[dict[str, float], NDArray[np.float64]]:
         """Scores of one run, and the probed eastward anomaly (H, W) of the example.
 
         "r2_*" are about `climatology`, "r2_about_mean_*" about the mean over block and globe, both
         against the true wind; "r2_own_target" is against what a `shuffled` arm was taught to give
         here, "r2_own_training" the same in the training block.
+
+        Raises:
+            Interrupted: `should_stop` said so.
         """
         windows = replace(self.windows, stations=prepared.train.stations)
-        probed = probed_wind(model, windows, self.positions)
+        probed = probed_wind(model, windows, self.positions, should_stop)
         others = other_times(windows, seed)[self.positions] if shuffled else self.positions
         seen = disjoint(prepared.train)
         seen = seen[np.linspace(0, len(seen) - 1, min(len(seen), len(others))).astype(np.int64)]
         taught = seen if prepared.wind_from is None else prepared.wind_from[seen]
-        before = probed_wind(model, prepared.train, seen)
+        before = probed_wind(model, prepared.train, seen, should_stop)
         row = self._about_both(probed) | {
             "r2_own_target": self._pooled(probed, true_wind(windows, others)),
             "r2_own_training": self._pooled(before, true_wind(prepared.train, taught)),

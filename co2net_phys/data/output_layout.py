@@ -1,8 +1,8 @@
 """What our output files look like: variables, coordinates, bounds, time encoding, attributes.
 
 The rules hold for NetCDF and Zarr alike: data in float32 (float64 where a variable asks
-for it) with `_FillValue`, coordinates and bounds in float64 without one, CF attributes on every
-coordinate, time in hours since the start.
+for it) with `_FillValue`, flags in int8 without one, coordinates and bounds in float64 without
+one, CF attributes on every coordinate, time in hours since the start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,12 +34,13 @@ class OutputVariable:
         attributes: CF attributes; at least ``long_name`` and ``units``.
         dimensions: ("time", "latitude", "longitude"), ("time", "station"), or without "time" for
             a field that is written once.
-        dtype: type in the file; float64 where more than seven digits matter.
+        dtype: type in the file; float64 where more than seven digits matter, int8 for a flag that
+            is missing nowhere (not with `ResumableWriter`, whose unwritten records are missing).
     """
 
     attributes: Mapping[str, str]
     dimensions: tuple[str, ...] = ("time", "latitude", "longitude")
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64", "int8"] = "float32"
 
     @property
     def has_time(self) -> bool:

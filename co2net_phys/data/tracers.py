@@ -265,7 +265,7 @@ def _check_same_grid(first: LatLonField, other: LatLonField) -> None:
             shapes = [f"{len(f.latitude)} × {len(f.longitude)}" for f in (first, other)]
             raise DataError(
                 f"{first.where} ({shapes[0]}) and '{other.name}' ({shapes[1]}) are on different "
-                f"grids, with another {name}; bring the tracers to one grid, or choose with "
+                f"grids: their {name}s differ; bring the tracers to one grid, or choose with "
                 "--tracer"
             )
 

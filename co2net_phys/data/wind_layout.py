@@ -1,6 +1,7 @@
 """What a file with a recovered wind holds: the wind, its errors, and where it is not determined."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def wind_variables(level: str = "") -> dict[str, OutputVariable]:
         "determined_components": {
             "long_name": "Number of components of the wind that the tracers determine",
             # In the type of the variable, which CF asks for.
-            "flag_values": np.array([0, 1, 2], np.float32),
+            "flag_values": np.array([0, 1, 2], np.int8),
             "flag_meanings": "none best_component_only both",
         },
         "condition_number": {
@@ -40,7 +41,9 @@ def wind_variables(level: str = "") -> dict[str, OutputVariable]:
             "units": "1",
         },
     }
-    return {name: OutputVariable(attributes) for name, attributes in described.items()}
+    variables = {name: OutputVariable(attributes) for name, attributes in described.items()}
+    flag = variables["determined_components"]
+    return variables | {"determined_components": replace(flag, dtype="int8")}
 
 
 def _components(at: str) -> dict[str, dict[str, str]]:
@@ -88,9 +91,9 @@ def _best_component(at: str) -> dict[str, dict[str, str]]:
     }
 
 
-def wind_record(wind: RecoveredWind, place: int) -> dict[str, NDArray[np.float64]]:
+def wind_record(wind: RecoveredWind, place: int) -> dict[str, NDArray[Any]]:
     """Values of all variables at one instant of a recovered wind, each (latitude, longitude)."""
-    components = wind.components[place].numpy().astype(np.float64)
+    components = wind.components[place].numpy()
     both, some = components == 2, components > 0
     vector = np.stack([wind.u[place].numpy(), wind.v[place].numpy()], axis=-1)
     covariance = wind.covariance[place].numpy()

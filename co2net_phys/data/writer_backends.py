@@ -98,7 +98,7 @@ class NetcdfBackend:
             variable.dtype,
             variable.dimensions,
             chunksizes=chunks,
-            fill_value=FILL_VALUE,
+            fill_value=FILL_VALUE if variable.dtype != "int8" else False,
             zlib=True,
             complevel=COMPRESSION_LEVEL,
             shuffle=True,
@@ -252,7 +252,7 @@ def write_zarr(
 
 
 def value_encoding(name: str, dataset: xr.Dataset) -> dict[str, Any]:
-    """Return dtype and fill value: float32 with a fill for data, none for coordinates."""
+    """Return dtype and fill value: float32 with a fill for data, none for flags, coordinates."""
     kind = dataset[name].dtype
     if is_data(name, dataset) and np.issubdtype(kind, np.floating):
         return {"dtype": "float32", "_FillValue": FILL_VALUE}
@@ -260,7 +260,9 @@ def value_encoding(name: str, dataset: xr.Dataset) -> dict[str, Any]:
 
 
 def filled(values: NDArray[Any]) -> NDArray[Any]:
-    """Replace NaN by the fill value."""
+    """Replace NaN by the fill value; whole numbers stay as they are."""
+    if values.dtype.kind != "f":
+        return values
     return np.where(np.isnan(values), FILL_VALUE, values)
 
 

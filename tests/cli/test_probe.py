@@ -1,6 +1,9 @@
 """`co2phys probe`, at small size."""
 
 import json
+import os
+import signal
+import time
 
 import numpy as np
 import pytest
@@ -54,7 +57,20 @@ def test_it_writes_its_results_and_goes_on(world, co2phys, tmp_path, listing):
 
     other = co2phys("probe", "--data", world, "--epochs", "2", *ARMS, "--resume")
     assert other.code == 2
-    assert "epochs = 1, not 2" in other.err
+    assert "--epochs 1, not 2" in other.err
+    before = (folder / "probe.json").read_bytes()
+    for words in (("--arms", "co2-only"), ("--arms", "co2-only", "--resume")):
+        lost = co2phys("probe", "--data", world, *QUICK, *words)
+        assert lost.code == 2, "the arms that are there would be lost"
+        assert co2phys("probe", "--data", world, *QUICK, *words, "--dry-run").code == 2
+    assert (folder / "probe.json").read_bytes() == before
+    twin = co2phys("probe", *QUICK, *ARMS, "--resume")
+    assert twin.code == 2, "before a twin is simulated"
+    assert "other data (world.zarr); give the same --data" in twin.err
+    assert not (folder / "twin.zarr").exists()
+    plan = co2phys("probe", "--data", world, *QUICK, *ARMS, "--resume", "--dry-run")
+    assert plan.code == 0, plan.err
+    assert plan.out.count("all 2 steps done") == 2
     afresh = co2phys("probe", "--data", world, *QUICK, *ARMS, "--overwrite")
     assert afresh.code == 0, afresh.err
     assert listing(folder / "runs" / "withheld-1" / "last") != trained
@@ -82,12 +98,14 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(world, co2phys, tmp_pa
         (("--data", "WORLD", "--epochs", "0"), 2, "--epochs"),
         (("--data", "WORLD", "--seeds", "0"), 2, "--seeds"),
         (("--data", "WORLD", "--resume", "--overwrite"), 2, "exclude each other"),
-        (("--data", "STILL"), 2, "no 'uas'"),
-        (("--data", "STILL", "--dry-run"), 2, "no 'uas'"),
+        (("--data", "STILL"), 3, "no 'uas'"),
+        (("--data", "STILL", "--dry-run"), 3, "no 'uas'"),
         (("--data", "nowhere.zarr"), 3, "nowhere.zarr"),
         (("--data", "nowhere.zarr", "--dry-run"), 3, "nowhere.zarr"),
         (("--data", "SHORT"), 3, "too few to split"),
         (("--data", "WORLD", "--output", "taken/here"), 3, "taken"),
+        (("--data", "WORLD", "--output", "taken/here", "--dry-run"), 3, "taken is not a folder"),
+        (("--output", "taken/here"), 3, "taken is not a folder"),
     ],
 )
 def test_bad_input_is_one_line(words, code, part, world, still, short, co2phys, tmp_path):
@@ -99,3 +117,71 @@ def test_bad_input_is_one_line(words, code, part, world, still, short, co2phys, 
     assert len(done.err.strip().splitlines()) == 1
     assert done.out == ""
     assert {path.name for path in tmp_path.iterdir()} == {"taken"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_scoring_ends_it(world, co2phys, tmp_path, monkeypatch, number, code):
+    from co2net_phys.validation.wind_probe_scores import Scoring
+
+    rivals = Scoring.rivals
+
+    def signalled(self):
+        os.kill(os.getpid(), number)
+        return rivals(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scoring, "rivals", signalled)
+        done = co2phys("probe", "--data", world, *QUICK, "--arms", "withheld")
+    assert done.code == code
+    assert "go on with --resume" in done.err
+    assert {path.name for path in (tmp_path / "probe").iterdir()} == {"runs"}
+    again = co2phys("probe", "--data", world, *QUICK, "--arms", "withheld", "--resume")
+    assert again.code == 0, again.err
+
+
+def test_a_second_ctrl_c_does_not_wait(world, co2phys, monkeypatch):
+    from co2net_phys.validation.wind_probe_scores import Scoring
+
+    def patient(self):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(20)
+        raise AssertionError("it was swallowed")
+
+    monkeypatch.setattr(Scoring, "rivals", patient)
+    done = co2phys("probe", "--data", world, *QUICK, "--arms", "withheld")
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "co2phys: error: interrupted"
+
+
+def test_an_unfinished_twin_goes_on(co2phys, tmp_path, monkeypatch):
+    """Stopped in the simulation, as its message says; the rest of the experiment is left out."""
+    from co2net_phys.demo import DemoConfig
+    from co2net_phys.simulation.run import _Frames
+
+    class Coarse(DemoConfig):
+        @property
+        def simulation(self):
+            quick = {"truncation": 10, "spin_up": 21600.0, "frames": 40}
+            return super().simulation.model_copy(update=quick)
+
+    record, numbers = _Frames.record, []
+
+    def failing(self, number, *rest):
+        numbers.append(number)
+        if len(numbers) == 24:
+            raise KeyboardInterrupt
+        return record(self, number, *rest)
+
+    monkeypatch.setattr("co2net_phys.demo.DemoConfig", Coarse)
+    monkeypatch.setattr(_Frames, "record", failing)
+    stopped = co2phys("probe", *QUICK)
+    assert stopped.code == 130
+    assert "continue with --resume" in stopped.err
+    assert co2phys("probe", *QUICK).code == 2, "it is not thrown away unasked"
+    assert co2phys("probe", *QUICK, "--resume").code == 3, "five days are too few to split"
+    assert numbers == [*range(24), *range(23, 42)]
+    assert {path.name for path in (tmp_path / "probe").iterdir()} == {"twin.zarr"}
+    again = co2phys("probe", *QUICK, "--resume")
+    assert "use probe/twin.zarr again" in again.err
+    assert len(numbers) == 24 + 19

@@ -177,7 +177,11 @@ TWO = ("--components", "2")
         (lambda d: d.isel(time=[0]), (), ["'tracer_x'", "1 time step,"]),
         (lambda d: d.isel(time=slice(0, 5)), ("--order", "6"), ["5 time steps", "--order"]),
         (lambda d: d, ("--window", "7"), ["8 time steps", "window of 7", "--window"]),
-        (on_another_grid, (), ["'tracer_x'", "'tracer_y'", "different grids", "18 × 24"]),
+        (
+            on_another_grid,
+            (),
+            ["'tracer_x'", "'tracer_y'", "their latitudes differ", "18 × 24"],
+        ),
         (constant, (), ["'tracer_z'", "constant", "leave it out"]),
         (uneven, (), ["'tracer_x'", "unequal time steps", "1800 to 3600 s"]),
         (with_hole, (), ["'tracer_y'", "1 missing", "02:30"]),
@@ -211,8 +215,14 @@ def test_files_that_cannot_be_used(co2phys, tmp_path, moving, change, words, par
         (("--noise", "much"), ["--noise 'much'", "1%"]),
         (("--noise", "-1"), ["--noise '-1'"]),
         (("--source", "none"), ["--source", "1 times for 3 tracers"]),
-        (("--order", "3"), ["2, 4 or 6"]),
-        (("--truncation", "40"), ["truncation 40"]),
+        (("--order", "3"), ["--order 3", "2, 4 or 6"]),
+        (("--truncation", "40"), ["--truncation 40", "air.nc", "1 to 8"]),
+        (("--truncation", "0"), ["--truncation 0", "1 to 8"]),
+        (("--largest-error", "-1"), ["--largest-error -1", "above 0"]),
+        (("--largest-error", "nan"), ["--largest-error nan"]),
+        (("--diffusivity", "inf"), ["--diffusivity inf"]),
+        (("--wind-truncation", "9", "--method", "global"), ["--wind-truncation 9", "1 to 8"]),
+        (("--wind-truncation", "0", "--method", "global"), ["--wind-truncation 0", "1 to 8"]),
         (("--wind-truncation", "5"), ["--wind-truncation", "pointwise"]),
         (("--components", "3"), ["--components"]),
         (("--form", "flux"), ["flux", "--method global"]),
@@ -220,7 +230,10 @@ def test_files_that_cannot_be_used(co2phys, tmp_path, moving, change, words, par
 )
 def test_options_that_make_no_sense(co2phys, tmp_path, moving, words, parts):
     moving.to_netcdf(tmp_path / "air.nc")
-    refused(recover(co2phys, *words), 2, *parts)
+    for more in ((), ("--dry-run",)):
+        done = recover(co2phys, *words, *more)
+        refused(done, 2, *parts)
+        assert len(done.err.splitlines()) == 1, "nothing is printed before"
 
 
 def test_the_input_is_not_replaced(co2phys, tmp_path, moving):
@@ -241,6 +254,50 @@ def test_a_dry_run_writes_nothing(co2phys, tmp_path, moving):
     assert os.listdir(tmp_path) == ["air.nc"]
 
 
+def test_a_plan_tells_the_truncation_of_the_wind(co2phys, tmp_path, moving, monkeypatch):
+    moving.to_netcdf(tmp_path / "air.nc")
+
+    def planned(*words):
+        return json.loads(recover(co2phys, *words, "--dry-run", "--json").out)["wind_truncation"]
+
+    assert planned() is None, "every place by itself"
+    assert planned("--method", "global") == 8
+    assert planned("--method", "global", "--truncation", "6") == 6
+    assert planned("--method", "global", "--wind-truncation", "3") == 3
+    monkeypatch.setattr("co2net_phys.wind_settings.FINEST_WIND", 7)
+    assert planned("--method", "global") == 7
+    text = recover(co2phys, "--method", "global", "--dry-run")
+    assert "T8, of the wind T7" in text.out
+    from co2net_phys.wind_estimate import fit_wind
+
+    seen = []
+
+    def fit(*fields, wind_truncation, **options):
+        seen.append(wind_truncation)
+        return fit_wind(*fields, wind_truncation=wind_truncation, **options)
+
+    monkeypatch.setattr("co2net_phys.wind_estimate.fit_wind", fit)
+    assert recover(co2phys, "--method", "global").code == 0
+    assert set(seen) == {7}, "what the plan tells"
+
+
+@pytest.mark.parametrize("suffix", ["nc", "zarr"])
+def test_the_number_of_components_is_a_flag_of_whole_numbers(co2phys, tmp_path, moving, suffix):
+    moving.to_netcdf(tmp_path / "air.nc")
+    words = ("air.nc", "--truncation", "5", "--diffusivity", "0", "--output", f"wind.{suffix}")
+    assert co2phys("recover-wind", *words, "--tracer", "tracer_x").code == 0
+    with xr.open_dataset(f"wind.{suffix}", mask_and_scale=False) as wind:
+        flag = wind["determined_components"]
+        assert flag.dtype == np.int8
+        assert "_FillValue" not in flag.attrs
+        np.testing.assert_array_equal(flag.attrs["flag_values"], [0, 1, 2])
+        if suffix == "nc":
+            assert flag.attrs["flag_values"].dtype == np.int8
+        assert flag.attrs["flag_meanings"] == "none best_component_only both"
+        assert set(np.unique(flag)) <= {0, 1}
+        assert (flag == 1).mean() > 0.9
+
+
 def test_what_a_run_was_made_with_is_taken_from_its_file(co2phys, tmp_path):
     winds = ("--winds", "solid-body", "--duration", "5h", "--output-every", "1h")
     assert co2phys(*RUN, *winds, "--form", "flux").code == 0
@@ -253,6 +310,15 @@ def test_what_a_run_was_made_with_is_taken_from_its_file(co2phys, tmp_path):
     words = ("--method", "global", "--diffusivity", "7", "--dry-run", "--json")
     plan = json.loads(co2phys("recover-wind", "run.nc", "--output", "wind.nc", *words).out)
     assert (plan["form"], plan["diffusivity"]) == ("flux", 7)
+
+
+def test_times_are_those_of_the_tracers(co2phys, tmp_path):
+    """To the last bit, so that both can be joined: ten minutes are no round number of hours."""
+    winds = ("--winds", "solid-body", "--duration", "3h", "--output-every", "10min")
+    assert co2phys(*RUN, *winds).code == 0
+    assert co2phys("recover-wind", "run.nc", "--output", "wind.nc").code == 0
+    with xr.open_dataset("wind.nc") as wind, xr.open_dataset("run.nc") as run:
+        np.testing.assert_array_equal(wind["time"], run["time"][2:-2])
 
 
 def test_the_output_is_clean(co2phys, tmp_path):

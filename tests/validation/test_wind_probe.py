@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,23 +20,17 @@ from co2net_phys.losses import wind_loss, with_taught_wind
 from co2net_phys.preparation import other_times, prepare
 from co2net_phys.training import Callbacks, Interrupted, start
 from co2net_phys.validation import wind_probe_scores
-from co2net_phys.validation.wind_probe import (
-    ARMS,
-    ProbeConfig,
-    plan,
-    run_folder,
-    run_probe,
-)
-from co2net_phys.validation.wind_probe_regression import WEATHER, regressed_wind
-from co2net_phys.validation.wind_probe_results import (
+from co2net_phys.validation.wind_probe import ARMS, ProbeConfig, run_probe
+from co2net_phys.validation.wind_probe_experiment import (
     PICTURE,
     SUMMARY,
     TABLE,
-    mean_scores,
     remove_results,
-    table,
-    write_results,
+    run_folder,
 )
+from co2net_phys.validation.wind_probe_plan import plan
+from co2net_phys.validation.wind_probe_regression import WEATHER, regressed_wind
+from co2net_phys.validation.wind_probe_results import mean_scores, table, write_results
 from co2net_phys.validation.wind_probe_scores import (
     Scoring,
     disjoint,
@@ -152,8 +147,9 @@ def test_slopes_of_the_pressure_tell_a_balanced_wind():
 
 def test_a_store_without_wind_is_refused(small_world):
     still = TrainingStore(small_world().drop_vars("vas"), "still.nc")
-    with pytest.raises(UsageError, match=r"still\.nc: no 'vas'"):
-        Scoring.of(still, 2)
+    for ask in (lambda: Scoring.of(still, 2), lambda: plan(SMALL, still)):
+        with pytest.raises(DataError, match=r"still\.nc: no 'vas'.*add the wind \(uas, vas\)"):
+            ask()
 
 
 def test_no_frame_is_scored_twice(store, monkeypatch):
@@ -277,6 +273,20 @@ def test_a_run_that_does_not_know_the_option_can_be_resumed(store, tmp_path):
     assert again.progress.epoch == 1
 
 
+def test_a_run_names_the_data_it_was_started_with(store, small_world, tmp_path):
+    config = replace(SMALL, epochs=1, windows_per_epoch=4).training("given", 1)
+    command, calls = ["co2phys"], Callbacks()
+    inputs = [Path(store.source)]
+    start(prepare(config, store), config, tmp_path, inputs, command, calls, False).run()
+    warmer = small_world()
+    warmer["tas"] += 1
+    other = prepare(config, TrainingStore(warmer, "other.nc"))
+    with pytest.raises(
+        UsageError, match=r"data \(world\.nc\) than other\.nc, which differ in statistics; give"
+    ):
+        start(other, config, tmp_path, inputs, command, calls, True)
+
+
 def test_the_experiment_tells_copying_from_nothing(experiment):
     _, summary, _ = experiment
     given, shuffled = summary["runs"]
@@ -333,6 +343,32 @@ def test_an_interrupted_experiment_ends_with_the_same_scores(store, tmp_path):
     assert parts == through
 
 
+@pytest.mark.parametrize("when", [1, 3, 7])
+def test_scoring_can_be_interrupted(store, tmp_path, monkeypatch, when):
+    """Before its first batch, in the middle, and after its last; the network is kept."""
+    config = replace(SMALL, arms=("given",), epochs=1, windows_per_epoch=4)
+    monkeypatch.setattr(wind_probe_scores, "SCORED_WINDOWS", 12)
+    trained, asked = [], []
+
+    def should_stop():
+        if len(trained) == 1:
+            asked.append(1)
+        return len(asked) > when  # asked once by the training, after its step
+
+    with pytest.raises(Interrupted):
+        run_probe(
+            config, store, tmp_path, [], progress=lambda *now: trained.append(now),
+            should_stop=should_stop,
+        )  # fmt: skip
+    assert len(asked) == when + 1
+    steps = []
+    summary, _ = run_probe(
+        config, store, tmp_path, [], continued=True, progress=lambda *now: steps.append(now)
+    )
+    assert steps == []
+    assert summary["runs"][0]["steps"] == 1
+
+
 def test_results_are_written_and_removed(experiment, tmp_path):
     _, summary, example = experiment
     write_results(tmp_path, summary, example)
@@ -366,6 +402,22 @@ def test_the_plan_counts_every_run(store):
     ]  # fmt: skip
     assert all(row["steps"] == 40 and row["expected_seconds"] > 0 for row in rows)
     assert plan(replace(SMALL, windows_per_epoch=10**6), store)[0]["steps"] < 1000
+
+
+def test_the_plan_of_an_experiment_that_goes_on(experiment, store, tmp_path):
+    config = replace(SMALL, arms=("given", "shuffled", "co2-only"))
+    rows = plan(config, store, experiment[0])
+    assert [row["done"] for row in rows] == [40, 40, 0]
+    assert 0 < 5 * rows[0]["expected_seconds"] < rows[2]["expected_seconds"]
+    with pytest.raises(UsageError, match="--epochs 2, not 1"):
+        plan(replace(config, epochs=1), store, experiment[0])
+    seen = []
+    with pytest.raises(Interrupted):
+        run_probe(
+            SMALL, store, tmp_path, [], progress=lambda *now: seen.append(now),
+            should_stop=lambda: len(seen) == 23,
+        )  # fmt: skip
+    assert [row["done"] for row in plan(SMALL, store, tmp_path)] == [23, 0]
 
 
 @pytest.mark.parametrize("arms", [("given", "taken"), (), ("given", "given")])
