@@ -305,7 +305,9 @@ def test_sigterm_leaves_a_state_to_resume_from(small_world, tmp_path):
     assert reached["epoch"] * 10 + reached["batch"] > 0
     stop = [*command[:-2], "--background", "none", "--resume", "auto", "--json"]
     process = subprocess.Popen(stop, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
-    time.sleep(15)
+    deadline = time.monotonic() + 120
+    while len(log(tmp_path / "run")) <= reached["epoch"] and time.monotonic() < deadline:
+        time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 143
     _, metadata = load_model(tmp_path / "run" / "last")
