@@ -1,14 +1,23 @@
 """What was found, as plain values and as a folder with a page, figures and JSON."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from co2net_phys.data.atomic import atomic_write_bytes, atomic_write_text
+from co2net_phys.data.atomic import (
+    CannotWriteError,
+    explained_writing_errors,
+    flush_entry,
+    remove,
+)
+from co2net_phys.errors import DataError
 from co2net_phys.figures import picture_bytes
 from co2net_phys.json_text import json_text
-from co2net_phys.report import Heading, Paragraph, Picture, Section, Table, write_report
+from co2net_phys.report import Heading, Paragraph, Picture, Section, Table, render_report
 from co2net_phys.validation import (
     harmonic_series_figures,
     network_representation_figures,
@@ -34,6 +43,20 @@ ILLUSTRATIONS: Mapping[str, tuple[Illustration, ...]] = {
 
 DPI = 110
 """Dots per inch of the figures."""
+
+_NO_BRACES = str.maketrans("", "", '{}"')
+
+PAGE, NUMBERS, FIGURES = "report.html", "findings.json", "figures"
+"""What a report consists of: two files and a folder."""
+
+MADE_BY = {
+    "co2phys_command": "command",
+    "co2phys_version": "co2phys",
+    "co2phys_git_commit": "commit",
+    "co2phys_libraries": "libraries",
+    "date_created": "date",
+}
+"""Attributes of the provenance that the page shows, and what it calls them; JSON has them all."""
 
 INTRODUCTION = (
     "Each row sets a statement of the CO2-Net paper beside the statement that holds. Both were "
@@ -70,14 +93,46 @@ def details(topic: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def check_report_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Find out whether a report can be written, before anything is measured.
+
+    Args:
+        folder: of the report; it need not be there.
+        overwrite: whether a report that is there may be replaced.
+
+    Raises:
+        CannotWriteError: the folder, or what is in its place, forbids it.
+        DataError: there is a report, and ``overwrite`` is false.
+    """
+    there = next(p for p in (folder, *folder.absolute().parents) if os.path.lexists(p))
+    if not there.is_dir():
+        raise CannotWriteError(f"{folder}: cannot be written, {there} is not a folder")
+    pictures = folder / FIGURES
+    if os.path.lexists(pictures) and not pictures.is_dir():
+        raise CannotWriteError(f"{pictures}: cannot be written, it is not a folder")
+    for path in _files_of_report(folder):
+        if path.is_dir():
+            raise CannotWriteError(f"{path}: cannot be written, it is a folder")
+        if os.path.lexists(path) and not overwrite:
+            raise DataError(f"{path}: already exists; pass --overwrite to replace it")
+    for place in filter(Path.is_dir, (there, pictures)):
+        with explained_writing_errors(place), NamedTemporaryFile(dir=place, prefix=".co2phys-"):
+            pass
+
+
 def write_findings(
     folder: Path,
     topics: Mapping[str, Topic],
     verdicts: Sequence[tuple[str, Verdict]],
     provenance: Mapping[str, str],
     progress: Callable[[int], None] = lambda done: None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write report.html, findings.json and the figures; what is there is replaced.
+    """Write report.html, findings.json and the figures.
+
+    All of it is drawn and on the disk before anything of an older report is touched; report.html
+    is the last to appear. Files that belong to no report are left alone.
 
     Args:
         folder: made if need be.
@@ -85,28 +140,68 @@ def write_findings(
         verdicts: topic and verdict of every statement.
         provenance: attributes that say what made this.
         progress: told how many figures are drawn.
+        overwrite: replace a report that is there.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: see :func:`check_report_folder`; or the disk is full.
     """
+    check_report_folder(folder, overwrite=overwrite)
+    files = _drawn(topics, verdicts, provenance, progress)
+    with explained_writing_errors(folder, sum(map(len, files.values()))):
+        folder.mkdir(parents=True, exist_ok=True)
+        _put(folder, files)
+
+
+def _drawn(
+    topics: Mapping[str, Topic],
+    verdicts: Sequence[tuple[str, Verdict]],
+    provenance: Mapping[str, str],
+    progress: Callable[[int], None],
+) -> dict[str, bytes]:
+    """Content of each file of the report by its path in the folder, the page last."""
     found = [details(topic, verdict) for topic, verdict in verdicts]
     content = {"provenance": provenance, "findings": found}
-    atomic_write_text(folder / "findings.json", json_text(content) + "\n")
+    files = {NUMBERS: (json_text(content) + "\n").encode()}
     sections: list[Section] = [Paragraph(INTRODUCTION), _overview(verdicts)]
-    drawn = 0
     for name, topic in topics.items():
         own = [verdict for other, verdict in verdicts if other == name]
         sections += [Heading(topic.title), _table(own), *_notes(own)]
         for illustration in ILLUSTRATIONS.get(name, ()):
             figure = illustration.draw()
-            atomic_write_bytes(
-                folder / "figures" / f"{illustration.name}.png", picture_bytes(figure, dpi=DPI)
-            )
+            files[f"{FIGURES}/{illustration.name}.png"] = picture_bytes(figure, dpi=DPI)
             sections.append(Picture(figure, illustration.alternative, illustration.caption, DPI))
-            drawn += 1
-            progress(drawn)
-    sections.append(Paragraph("; ".join(f"{key}: {value}" for key, value in provenance.items())))
-    write_report(folder / "report.html", "The theorems, checked", sections)
+            progress(len(files) - 1)
+    made_by = [f"{word}: {provenance[key]}" for key, word in MADE_BY.items() if key in provenance]
+    sections.append(Paragraph("; ".join(made_by).translate(_NO_BRACES)))
+    return files | {PAGE: render_report("The theorems, checked", sections).encode()}
+
+
+def _put(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write ``files`` aside, remove the report in ``folder``, move them to their places."""
+    aside = folder / f".report.tmp-{os.getpid()}"
+    try:
+        for name, content in files.items():
+            path = aside / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            flush_entry(path)
+        for old in _files_of_report(folder):
+            old.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds other files, or is not there
+            (folder / FIGURES).rmdir()
+        for name in files:
+            path = folder / name
+            path.parent.mkdir(exist_ok=True)
+            os.replace(aside / name, path)
+    finally:
+        remove(aside)
+
+
+def _files_of_report(folder: Path) -> list[Path]:
+    """Every file that a report in this folder can have, the page first."""
+    names = [i.name for illustrations in ILLUSTRATIONS.values() for i in illustrations]
+    pictures = [folder / FIGURES / f"{name}.png" for name in names]
+    return [folder / PAGE, folder / NUMBERS, *pictures]
 
 
 def figure_count(topics: Mapping[str, Topic]) -> int:

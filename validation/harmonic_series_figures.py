@@ -33,24 +33,24 @@ def direction_figure() -> Figure:
     """A hill, carried by the solver and by the series as printed."""
     harmonics, start, solved, printed = carried_tracer(DAYS)
     latitude, longitude = harmonics.grid.latitude, harmonics.grid.longitude
-    figure = Figure(figsize=(12.6, 3.1), layout="constrained")
+    figure = Figure(figsize=(12.6, 3.2), layout="constrained")
     axes = figure.subplots(1, 3, sharey=True)
     panels = (
         (start, "Start", ""),
         (solved, "Solver: eastward, with the wind", f"{DAYS:g} days later"),
-        (printed, "Printed e^{+imUt}: westward", f"{DAYS:g} days later"),
+        (printed, "As printed, $e^{+imUt}$: westward", f"{DAYS:g} days later"),
     )
     for panel, (field, title, remark) in zip(axes, panels, strict=True):
         mesh = draw_map(panel, field.numpy(), latitude, longitude, (0.0, 1.0))
         panel.axvline(0.0, color="white", lw=1.0, ls="--")
         set_titles(panel, title, remark)
     values = np.stack([start.numpy(), solved.numpy()])
-    add_colour_bar(figure, mesh, list(axes), "tracer, 1", values, vertical=True)
+    add_colour_bar(figure, mesh, list(axes), "tracer, 1", values, vertical=False)
     return figure
 
 
 def coupling_figure() -> Figure:
-    """|C_nn'| of order one for constant angular and constant linear speed."""
+    """How degree n' feeds degree n, order one, for constant angular and constant linear speed."""
     figure = Figure(figsize=(8.6, 4.1), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     degrees = np.arange(1, TRUNCATION + 1)
@@ -69,7 +69,7 @@ def coupling_figure() -> Figure:
     axes[0].invert_yaxis()
     axes[0].set_ylabel("degree n", fontsize=LABEL_SIZE)
     bar = figure.colorbar(mesh, ax=list(axes), extend="min", shrink=0.86)
-    bar.set_label("log₁₀ of |C_nn'| / U", fontsize=LABEL_SIZE)
+    bar.set_label("log₁₀ (coupling / U)", fontsize=LABEL_SIZE)
     bar.ax.tick_params(labelsize=TICK_SIZE)
     return figure
 
@@ -134,8 +134,9 @@ ILLUSTRATIONS = (
         coupling_figure,
         "Coupling matrices of order one: diagonal for constant angular speed, full in every other "
         "diagonal for constant linear speed.",
-        "Coupling of the degrees of order one by a zonal wind. 1/cos θ couples every degree with "
-        "every other one of the same parity.",
+        "Coupling of the degrees of order m = 1 by a zonal wind: the rate at which degree n' "
+        "changes the coefficient of degree n. Where the linear speed is constant, 1/cos θ couples "
+        "every degree with every other one of the same parity.",
     ),
     Illustration(
         "series-zonal-wind",

@@ -1,9 +1,12 @@
 """Figures of Theorem 4 and of the wind embedding: what is cut off, and which phase turns."""
 
+import math
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from co2net_phys.nn.embeddings import POLE_CAP_DEGREES
 from co2net_phys.plotting import LABEL_SIZE, declutter, set_titles
 from co2net_phys.solvers import EARTH_RADIUS_M, SECONDS_PER_DAY
 from co2net_phys.validation.illustration import Illustration
@@ -55,6 +58,10 @@ def phase_figure() -> Figure:
     by_latitude.plot(latitude, linear, color="#c1272d", label="u t/R")
     turn = ANGULAR_SPEED * SECONDS_PER_DAY
     by_latitude.axhline(turn, color="0.3", lw=1.0, ls="--", label="turn of the tracer, U t")
+    for pole in (-90.0, 90.0):
+        cap = math.copysign(POLE_CAP_DEGREES, pole)
+        label = f"cos θ capped beyond {POLE_CAP_DEGREES:g}°" if pole > 0 else None
+        by_latitude.axvspan(cap, pole, color="0.88", linewidth=0, label=label)
     by_latitude.set_xlabel("latitude, °N", fontsize=LABEL_SIZE)
     by_latitude.set_ylabel("phase after one day, rad", fontsize=LABEL_SIZE)
     by_latitude.set(ylim=(0.0, 1.2 * turn), xlim=(-90.0, 90.0))

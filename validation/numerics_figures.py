@@ -39,6 +39,7 @@ def convergence_figure() -> Figure:
     in_time.minorticks_off()
     set_titles(in_time, "In time: the promised orders (lines)")
     in_space.semilogy(TRUNCATIONS, errors_in_space(), "o-", color="#0072b2", lw=1.0)
+    in_space.set_xticks(TRUNCATIONS)
     in_space.set_xlabel("truncation T", fontsize=LABEL_SIZE)
     in_space.set_ylabel("largest error, peak = 1", fontsize=LABEL_SIZE)
     set_titles(in_space, "In space: faster than any power")

@@ -62,7 +62,7 @@ def superposition() -> Finding:
     together = _run(harmonics, wind, initial, source)
     apart = _run(harmonics, wind, initial, 0 * source) + _run(harmonics, wind, 0 * initial, source)
     return find(
-        "superposition",
+        "linearity",
         "the solution is the homogeneous one plus a particular one",
         "Proposition 1",
         float((together - apart).abs().max() / together.abs().max()),
@@ -276,7 +276,7 @@ def _run(harmonics: SphericalHarmonics, wind: Wind, initial: Tensor, source: Ten
 
 STATEMENTS = (
     Statement(
-        "superposition",
+        "linearity",
         "R1",
         "the solution is the homogeneous one plus a particular one",
         corrected=superposition,

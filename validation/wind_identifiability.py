@@ -16,7 +16,7 @@ from co2net_phys.validation.wind_identifiability_pairs import (
     same_tracer,
     summits,
 )
-from co2net_phys.validation.wind_identifiability_recovery import recovery
+from co2net_phys.validation.wind_identifiability_recovery import LARGEST_CONDITION, recovery
 from co2net_phys.validation.wind_identifiability_several import (
     claimed_uncertainty,
     error_over_windows,
@@ -187,13 +187,13 @@ STATEMENTS = (
     Statement(
         "two-tracers",
         "R14",
-        "two tracers determine the wind where their gradients are not parallel",
+        f"two tracers determine the wind where cond(G) < {LARGEST_CONDITION:g}",
         corrected=two_tracers,
     ),
     Statement(
         "three-tracers",
         "R14",
-        "three tracers determine the wind where cond(G) is moderate",
+        f"three tracers determine the wind where cond(G) < {LARGEST_CONDITION:g}",
         corrected=three_tracers,
     ),
     Statement(

@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from co2net_phys.plotting import (
@@ -57,14 +58,17 @@ MAP_GRID = Grid("cell-centre", 90, 180)
 STRIDES = (1, 2, 4, 6, 8)
 """Output intervals that are drawn, in units of five minutes."""
 
+KEY_SPEED = 20.0
+"""Of the arrow that shows the scale, m s⁻¹."""
+
 SIGMAS = np.linspace(0.0, 3.0, 61)
 """Multiples of the claimed standard deviation."""
 
 
 def two_winds_figure() -> Figure:
-    """A tracer in two winds, the wind between them, and the same wind across the level lines."""
+    """A tracer in two winds, the wind between them, and that wind turned across the level lines."""
     along, across = same_tracer("stream"), same_tracer("stream", across=True)
-    change = along.wind_difference(DURATION)
+    change = along.wind_difference(0.5 * DURATION)  # when the finding takes it
     figure = Figure(figsize=(10.0, 6.0), layout="constrained")
     panels = figure.subplots(2, 2, sharex=True, sharey=True)
     maps = [
@@ -73,21 +77,23 @@ def two_winds_figure() -> Figure:
         _draw_tracer(panels[1, 0], along, along.tracer),
         _draw_tracer(panels[1, 1], across, across.other_tracer),
     ]
-    u, v = along.wind(DURATION)
-    other_u, other_v = along.other(DURATION)
-    _draw_arrows(panels[0, 0], along, u, v)
-    _draw_arrows(panels[0, 1], along, other_u, other_v)
-    _draw_arrows(panels[1, 0], along, other_u - u, other_v - v)
-    _draw_arrows(panels[1, 1], across, *across.other(DURATION))
-    days = f"after {DURATION / SECONDS_PER_DAY:g} days"
-    set_titles(panels[0, 0], f"A wind and its tracer {days}", "longest arrow 32 m/s")
-    set_titles(panels[0, 1], f"Another wind, {change:.0%} off", "the tracer is the same")
-    agreement = f"tracers differ by {_figure(along.tracer_difference)}"
-    set_titles(panels[1, 0], "Added: along the level lines", agreement)
-    set_titles(panels[1, 1], "Added across them instead", "the tracer is another one")
+    arrows = _draw_arrows(panels[0, 0], along, *along.wind(DURATION))
+    _draw_arrows(panels[0, 1], along, *along.other(DURATION))
+    _draw_arrows(panels[1, 0], along, *along.other.addition(DURATION))
+    _draw_arrows(panels[1, 1], across, *across.other.addition(DURATION))
+    days, half = (f"{t / SECONDS_PER_DAY:g}" for t in (DURATION, 0.5 * DURATION))
+    set_titles(panels[0, 0], f"A wind and its tracer after {days} days")
+    panels[0, 0].quiverkey(
+        arrows, 0.86, 1.06, KEY_SPEED, f"{KEY_SPEED:g} m s⁻¹", labelpos="E",
+        fontproperties={"size": LABEL_SIZE},
+    )  # fmt: skip
+    same = f"tracers differ by {_figure(along.tracer_difference)}"
+    set_titles(panels[0, 1], f"Another wind, {change:.0%} off at {half} d", same)
+    set_titles(panels[1, 0], "Their difference: along the level lines")
+    another = f"tracers differ by {_figure(across.tracer_difference)}"
+    set_titles(panels[1, 1], "Turned across them", another)
     values = along.harmonics.synthesise(along.tracer, MAP_GRID).numpy()
-    bar_axes = list(panels.flat)
-    add_colour_bar(figure, maps[0], bar_axes, "tracer / its initial std", values, vertical=True)
+    add_colour_bar(figure, maps[0], [*panels.flat], "tracer / its initial std", values, True)
     return figure
 
 
@@ -143,11 +149,13 @@ def error_by_condition_figure() -> Figure:
     reach = np.array([1.0, LARGEST_CONDITION])
     axes.loglog(reach, 2e-9 * np.sqrt(reach), color="0.4", linestyle="--", label="∝ √cond(G)")
     axes.axvline(LARGEST_CONDITION, color="0.6", linewidth=0.8)
+    text = "largest cond(G) at which\nthe wind counts as determined"
+    axes.annotate(text, (1.15 * LARGEST_CONDITION, 1.5e-3), fontsize=TICK_SIZE, color="0.3")
     declutter(axes)
     axes.set_xlabel("cond(G), weighted by the tracers' errors", fontsize=LABEL_SIZE)
     axes.set_ylabel("error / rms wind (median, 10–90 %)", fontsize=LABEL_SIZE)
     axes.legend(fontsize=TICK_SIZE, frameon=False, ncols=2, loc="center right")
-    set_titles(axes, "The error grows as the gradients become parallel")
+    set_titles(axes, "The error grows at most as √cond(G)")
     return figure
 
 
@@ -160,7 +168,6 @@ def error_by_interval_figure() -> Figure:
         label = f"difference of order {order}: measured {measured_order(order):.2f}"
         errors = interval_errors(order, STRIDES)
         axes.loglog(minutes, errors, color=colour, marker="o", markersize=4, label=label)
-    axes.axhline(1e-4, color="0.6", linewidth=0.8)
     axes.set_xticks(minutes, [f"{value:g}" for value in minutes])
     axes.minorticks_off()
     declutter(axes)
@@ -222,7 +229,7 @@ def windows_figure() -> Figure:
         axes.set_xlabel("window of steady wind (hours)", fontsize=LABEL_SIZE)
         axes.legend(fontsize=TICK_SIZE, frameon=False)
         declutter(axes)
-    set_titles(left, "One tracer: a longer window, a smaller error")
+    set_titles(left, "With noise, a longer window, a smaller error")
     set_titles(right, "Its gradient turns nearly everywhere")
     return figure
 
@@ -234,10 +241,10 @@ def _draw_tracer(axes: Axes, pair: Pair, tracer: torch.Tensor) -> QuadMesh:
     )
 
 
-def _draw_arrows(axes: Axes, pair: Pair, u: torch.Tensor, v: torch.Tensor) -> None:
+def _draw_arrows(axes: Axes, pair: Pair, u: torch.Tensor, v: torch.Tensor) -> Quiver:
     grid = pair.harmonics.grid
     longitude = (grid.longitude + 180.0) % 360.0 - 180.0
-    axes.quiver(
+    return axes.quiver(
         longitude, grid.latitude, u.numpy(), v.numpy(), scale=700.0, width=0.0022, color="black"
     )
 
@@ -283,11 +290,12 @@ ILLUSTRATIONS = (
     Illustration(
         "wind-two-winds",
         two_winds_figure,
-        "Four maps: the same tracer with two different winds, the added wind, and the tracer "
-        "changed by that wind turned by 90 degrees.",
+        "Four maps: the same tracer with two different winds, with their difference, and the "
+        "tracer changed by that difference turned by 90 degrees.",
         "A tracer in solid-body rotation, and with k×∇F(φ) added to the wind. The added wind has "
         "no divergence and runs along the level lines, so that the tracer stays the same to "
-        "round-off; turned across them it does not.",
+        "round-off; with the addition turned across them it does not. The winds are compared "
+        "halfway, where the tracer is steep.",
     ),
     Illustration(
         "wind-vanishing-gradient",
@@ -307,8 +315,8 @@ ILLUSTRATIONS = (
     Illustration(
         "wind-error-condition",
         error_by_condition_figure,
-        "Error against the condition number of the Gram matrix: rising lines, those with noise "
-        "several decades above those without.",
+        "Error against the condition number of the Gram matrix: rising lines without noise, and "
+        "many decades above them those with noise, which are level from a condition of 100 on.",
         "Medians and 10–90 % ranges in classes of cond(G). Noise of 1 % with fields every "
         "40 minutes, none with fields every five. With noise the error levels off where only one "
         "component is left, as the missing one counts as calm.",
@@ -331,8 +339,9 @@ ILLUSTRATIONS = (
     Illustration(
         "wind-windows",
         windows_figure,
-        "Left: error of one tracer's wind falling with the length of the window. Right: the area "
-        "where both components are determined, rising to all of the sphere.",
+        "Left: with noise the error of one tracer's wind falls with the length of the window; "
+        "without, it is smallest at two to four hours. Right: the area where both components are "
+        "determined, rising to all of the sphere.",
         "One tracer in a steady wind, hourly fields. Where only one component is determined, the "
         "missing one counts as an error. Without noise the error of long windows rises again, as "
         "the tracer becomes too fine for the truncation.",

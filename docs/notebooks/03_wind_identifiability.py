@@ -84,9 +84,9 @@ vanishing_gradient_figure()
 # ## Half of the wind
 #
 # What one tracer does determine is the component along its gradient. From fields every five minutes
-# it comes out exactly. Of the other one nothing is known: the smallest wind with the same w·∇φ is
-# far from the true one. With a second tracer the other component is known too, unless the gradients
-# are parallel. With a third that hardly happens.
+# it comes out to 1e-8 of the rms wind. Of the other one nothing is known: the smallest wind with
+# the same w·∇φ is far from the true one. With a second tracer the other component is known too,
+# unless the gradients are parallel. With a third that hardly happens.
 
 # %%
 print(parallel_component())
@@ -115,8 +115,10 @@ print(claimed_uncertainty())
 calibration_figure()
 
 # %% [markdown]
-# How nearly parallel the gradients are is told by the condition number of their Gram matrix G. The
-# error grows as its square root.
+# How nearly parallel the gradients are is told by the condition number of their Gram matrix G. In
+# the worst direction the error grows at most as its square root. With noise it levels off near
+# cond(G) = 100: from there on only one component is left, the missing one counts as calm, and the
+# error is half of the wind.
 
 # %%
 error_by_condition_figure()
@@ -131,8 +133,10 @@ print(tracers_that_fill_the_truncation())
 # %% [markdown]
 # ## Time instead of tracers
 #
-# If the wind is steady for a while, the instants serve as tracers, wherever the gradient turns. The
-# longer the window, the better, as long as the wind remains what it was.
+# If the wind is steady for a while, the instants serve as tracers, wherever the gradient turns.
+# With noise, the longer the window the better, as long as the wind remains what it was. Without
+# noise two hours suffice on 99 % of the sphere; after a day the error rises, as the tracer comes
+# closer to the truncation.
 
 # %%
 print(wind_from_an_instant())

@@ -85,7 +85,7 @@ stations_figures.station_conditioning()
 
 # %% [markdown]
 # With errors of 10 % of the field's root mean square, least squares resolve degree 6; at degree 8
-# the error is sixteen times as large as the field.
+# the error is sixteen times as large as the field (the square root of the variance below).
 
 # %%
 print(station_sampling.resolution_at_a_noise())
