@@ -156,7 +156,9 @@ def expected_error(degree: int, relative_noise: float, radius: float = RADIUS) -
     """What :func:`recovery_error` should be: noise √(A/4π Σ 1/λ)/(L + 1), A the cap's area.
 
     Args:
-        degree, relative_noise, radius: as there, without the rounding.
+        degree: L.
+        relative_noise: as there, without the rounding.
+        radius: of the cap, degrees.
     """
     spread = relative_noise * math.sqrt(shannon_number(0, radius))
     return spread * math.sqrt(float((1.0 / concentration(degree, radius)).mean()))
