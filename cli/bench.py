@@ -1,4 +1,4 @@
-"""`co2phys bench`: how accurate and how fast the transport solver is, here and now."""
+"""`co2phys bench`: how accurate and how fast the solver and the network are, here and now."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.bench_loader import loader
 from co2net_phys.errors import UsageError
 
-app = typer.Typer(help="Accuracy and speed of the transport solver, measured on this machine.")
+app = typer.Typer(help="Accuracy and speed of solver and network, measured on this machine.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result.")]
 
@@ -159,6 +160,33 @@ def accuracy(
     console.give(found, as_json, _accuracy_table(found))
 
 
+@app.command()
+def train(
+    size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Of the network.")] = "S",
+    batch: Annotated[int, typer.Option(min=1, help="Windows in a step.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each network.")] = 5,
+    precision: Annotated[Literal["bf16", "fp32"], typer.Option(help="Arithmetic.")] = "bf16",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    compiled: Annotated[bool, typer.Option("--compile", help="Compile our network first.")] = False,
+    reference: Annotated[
+        bool, typer.Option(help="Measure the plainly written network too.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Time a training step of CO2-Net and of the same network written plainly, taking turns.
+
+    The plain network has the same weights and outputs, explicit attention matrices and an embedding
+    for each expert. The batch is invented, of CarbonTracker's shape; memory is that of each alone.
+    """
+    from co2net_phys.validation.training_speed import measure_training
+
+    found = measure_training(
+        size, batch=batch, steps=steps, precision=precision, device=device, compiled=compiled,
+        reference=reference,
+    ).as_dict()  # fmt: skip
+    console.give(found, as_json, _training_table(found))
+
+
 def _number(value: Any, digits: int = 3) -> str:
     if value is None:
         return "–"
@@ -226,3 +254,33 @@ def _accuracy_table(found: list[dict[str, Any]]) -> str:
             f"{row['seconds']:>9.3g}{_number(row['speedup']):>7}×"
         )
     return "\n".join(lines)
+
+
+def _training_table(found: dict[str, Any]) -> str:
+    threads = f", {found['threads']} threads" if found["device"] == "cpu" else ""
+    lines = [
+        f"CO2-Net {found['size']}, {found['parameters'] / 1e6:.1f} M parameters, "
+        f"{found['flops_per_sample'] / 1e9:.0f} GFLOP a sample; batch {found['batch']}, "
+        f"{found['precision']}, {found['device']}{threads}",
+        f"{'':<12}{'ms/step':>10}{'samples/s':>11}{'peak memory':>13}",
+    ]
+    for name, prefix in (("this one", ""), ("plain", "reference_")):
+        if found[f"{prefix}ms_per_step"] is None:
+            continue
+        peak = found[f"{prefix}peak_memory_bytes"]
+        memory = "–" if peak is None else console.megabytes(peak)
+        lines.append(
+            f"{name:<12}{_number(found[f'{prefix}ms_per_step'], 4):>10}"
+            f"{_number(found[f'{prefix}samples_per_second']):>11}{memory:>13}"
+        )
+    speed = f"{found['device_flops'] / 1e12:.3g} TFLOP/s ({found['device_flops_from']})"
+    lines.append(f"{100 * found['mfu']:.0f} % of {speed}")
+    if found["speedup"] is not None:
+        lines.append(
+            f"{found['speedup']:.2f} times as fast, {_number(found['memory_ratio'])} of the "
+            f"memory; outputs differ by {found['difference']:.0e} of the spread"
+        )
+    return "\n".join(lines)
+
+
+app.command()(loader)

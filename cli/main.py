@@ -14,8 +14,10 @@ import typer
 from co2net_phys import __version__
 from co2net_phys.cli import (
     bench,
+    config,
     demo,
     evaluate,
+    info,
     plot,
     probe,
     reconstruct,
@@ -34,11 +36,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe,
+    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe, info,
 )  # fmt: skip
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 app.add_typer(bench.app, name="bench")
+app.add_typer(config.app, name="config")
 
 
 DATA, INTERRUPTED = 3, 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,6 +14,7 @@ from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
     from co2net_phys.config import TrainingConfig
+    from co2net_phys.distributed import Team
     from co2net_phys.preparation import Prepared
 
 SMALL_BATCH = 4
@@ -20,6 +22,7 @@ SMALL_BATCH = 4
 
 
 def command(
+    context: typer.Context,
     data: Annotated[Path, typer.Option(help="Training store (Zarr or NetCDF).")],
     output: Annotated[Path, typer.Option(help="Folder of the run.")],
     size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Size of the network.")] = "S",
@@ -74,6 +77,30 @@ def command(
     precision: Annotated[
         Literal["bf16", "fp32"], typer.Option(help="Arithmetic of the network.")
     ] = "bf16",
+    predict_variance: Annotated[
+        bool, typer.Option("--predict-variance", help="Predict the error of every cell as well.")
+    ] = False,
+    target_variable: Annotated[
+        Literal["co2s", "ps", "huss", "tas"],
+        typer.Option(help="Variable to reconstruct; any but co2s needs --background none."),
+    ] = "co2s",
+    residual_weight: Annotated[
+        float, typer.Option(help="Weight λ of the residual of the transport equation; 0 = off.")
+    ] = 0.0,
+    mass_weight: Annotated[
+        float, typer.Option(help="Weight λ of the loss of global mass; 0 = off.")
+    ] = 0.0,
+    ensemble: Annotated[
+        int, typer.Option(min=1, help="Networks to train, each from its own seed.")
+    ] = 1,
+    series_on_device: Annotated[
+        Literal["auto", "always", "never"],
+        typer.Option(help="Keep all frames where the network trains; auto: if they fit."),
+    ] = "auto",
+    file: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML or TOML file of options; those given here go first."),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="Any other option: model.wind_scaling=index, warm_up=0."),
@@ -90,44 +117,98 @@ def command(
     """Train CO2-Net on a store; checkpoints and a log go to the folder of the run."""
     from co2net_phys.config import validated_config
     from co2net_phys.data.store import open_store
+    from co2net_phys.devices import choose_device
+    from co2net_phys.distributed import team_of
     from co2net_phys.preparation import prepare
 
-    default_batch = SMALL_BATCH if size == "XS" else 32
-    experts_options = {} if experts == "both" else {"connection": "none"}
-    options: dict[str, Any] = {
-        "size": size,
-        "model": {
-            "frames": frames,
-            "embedding": embedding,
-            "experts": experts,
-            "connection": connection,
-            "head": head,
-            "spatial_frames": spatial_frames,
-            "mask_channel": mask_channel,
-            "withhold_wind": withhold_wind,
-            **experts_options,
-        },
-        "background": background,
-        "epochs": epochs,
-        "windows_per_epoch": windows_per_epoch,
-        "batch_size": default_batch if batch_size is None else batch_size,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "wind_weight": 0.0 if experts == "spatial" else wind_weight,
-        "target": target,
-        "validate_every": validate_every,
-        "training_stations": training_stations,
-        "seed": seed,
-        "device": device,
-        "precision": precision,
-    }
+    options = _options(context, file)
     config = validated_config(console.with_settings(options, settings or []))
-    continued = _check_output(output, resume, overwrite, dry_run)
-    prepared = prepare(config, open_store(data), fit=not dry_run)
-    if dry_run:
-        _report_plan(prepared, config, as_json)
-    else:
-        _train(prepared, config, data, output, continued, as_json)
+    folders = _folders(output, ensemble, overwrite)
+    continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
+    with team_of(choose_device(config.device)) as team:
+        if not team.leads:
+            os.environ["CO2PHYS_QUIET"] = "1"  # one voice is enough
+        results = []
+        for number, folder in enumerate(folders):
+            member = config
+            if ensemble > 1:
+                seeds = {
+                    "seed": config.seed + number,
+                    "station_seed": config.station_seed or config.seed,
+                }
+                member = config.model_copy(update=seeds)
+            if ensemble > 1 and not dry_run:
+                console.say(f"member {number + 1} of {ensemble}: {folder}")
+            prepared = prepare(member, open_store(data), fit=not dry_run)
+            if dry_run:
+                if team.leads:
+                    _report_plan(prepared, member, ensemble, as_json)
+                return
+            results.append(_train(prepared, member, data, folder, continued[number], team))
+        if team.leads:
+            _report(results, output, as_json)
+
+
+OPTIONS = {
+    **dict.fromkeys(
+        ("frames", "embedding", "experts", "connection", "head", "spatial_frames"), "model"
+    ),
+    **dict.fromkeys(
+        ("mask_channel", "withhold_wind", "predict_variance", "target_variable"), "model"
+    ),
+    **dict.fromkeys(("size", "background", "epochs", "windows_per_epoch", "batch_size"), ""),
+    **dict.fromkeys(("learning_rate", "weight_decay", "wind_weight", "residual_weight"), ""),
+    **dict.fromkeys(("mass_weight", "target", "validate_every", "training_stations"), ""),
+    **dict.fromkeys(("seed", "device", "precision", "series_on_device"), ""),
+}
+"""Group of the configuration that an option of the command belongs to."""
+
+
+def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
+    """Options of the command, over those of a file, over the command's defaults."""
+    from co2net_phys.config_file import read_options
+
+    options: dict[str, Any] = {"model": {}}
+    given = set()
+    for name, group in OPTIONS.items():
+        place = options[group] if group else options
+        place[name] = context.params[name]
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            given.add(name)
+    for name, value in (read_options(file) if file is not None else {}).items():
+        if name == "model" and isinstance(value, dict):
+            options["model"] |= {key: part for key, part in value.items() if key not in given}
+        elif name not in given:
+            options[name] = value
+    if options["batch_size"] is None:
+        options["batch_size"] = SMALL_BATCH if options["size"] == "XS" else 32
+    if options["model"]["experts"] != "both":
+        options["model"]["connection"] = "none"
+        if options["model"]["experts"] == "spatial":
+            options["wind_weight"] = 0.0
+    return options
+
+
+def _folders(output: Path, ensemble: int, overwrite: bool) -> list[Path]:
+    """Folders of the members of a run, or of the only one; refuses to mix runs in one folder."""
+    from co2net_phys.data.atomic import remove
+    from co2net_phys.ensemble import member_folder, member_folders
+
+    alone, there = (output / "last").exists(), member_folders(output)
+    if (ensemble > 1 and alone) or (ensemble == 1 and there):
+        kind = "a run of one network" if alone else f"an ensemble of {len(there)}"
+        raise UsageError(f"{output}: holds {kind}; choose another --output, or remove it")
+    for extra in there[ensemble:]:
+        if not overwrite:
+            raise UsageError(
+                f"{output}: holds an ensemble of {len(there)}, not of {ensemble}; pass "
+                f"--ensemble {len(there)}, or --overwrite"
+            )
+        remove(extra)
+    if ensemble == 1:
+        return [output]
+    return [member_folder(output, number) for number in range(1, ensemble + 1)]
 
 
 def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> bool:
@@ -141,10 +222,11 @@ def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> 
     return False
 
 
-def _report_plan(prepared: Prepared, config: TrainingConfig, as_json: bool) -> None:
+def _report_plan(prepared: Prepared, config: TrainingConfig, ensemble: int, as_json: bool) -> None:
     from co2net_phys.cost import training_plan
 
-    plan = training_plan(prepared, config)
+    plan = training_plan(prepared, config) | {"networks": ensemble}
+    plan["expected_seconds"] *= ensemble
     text = console.rows(
         {
             "size": plan["size"],
@@ -153,6 +235,7 @@ def _report_plan(prepared: Prepared, config: TrainingConfig, as_json: bool) -> N
             "training": f"{plan['train_windows']} windows, {plan['training_stations']} stations",
             "validation": f"{plan['validation_windows']} windows",
             "held out": f"{plan['held_out_stations']} stations",
+            "networks": ensemble,
             "steps": plan["steps"],
             "memory": f"about {console.megabytes(plan['memory_bytes'])}",
             "time": f"about {console.hours_minutes(plan['expected_seconds'])} on {plan['device']}",
@@ -168,14 +251,16 @@ def _train(
     data: Path,
     output: Path,
     continued: bool,
-    as_json: bool,
-) -> None:
+    team: Team,
+) -> dict[str, Any]:
+    """Train one network; what came of it."""
+    from co2net_phys.data.schema import VARIABLES
     from co2net_phys.training import Callbacks, Interrupted, start
 
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: stop.append(received))
-    steps = 0
+    units = VARIABLES[config.target_variable].units.replace("umol", "µmol")
     with console.progress("train", 1) as bar:
 
         def on_step(step: int, total: int, values: dict[str, float]) -> None:
@@ -186,30 +271,42 @@ def _train(
             if "validation_rmse" in row:
                 console.say(
                     f"epoch {row['epoch']}: loss {row['supervised']:.4f}, "
-                    f"validation RMSE {row['validation_rmse']:.3f} µmol mol-1"
+                    f"validation RMSE {row['validation_rmse']:.3f} {units}"
                 )
 
         callbacks = Callbacks(on_step, on_epoch, lambda: bool(stop))
         trainer = start(
-            prepared, config, output, [data], console.command_line(), callbacks, continued
+            prepared,
+            config,
+            output,
+            [data],
+            console.command_line(),
+            callbacks,
+            continued,
+            team,
         )
-        steps = trainer.steps
         try:
             progress = trainer.run()
         except Interrupted:
             console.say(f"stopped; continue with --resume auto (state in {output / 'last'})")
             signal.signal(signal.SIGINT, signal.default_int_handler)
             raise (KeyboardInterrupt if stop[0] == signal.SIGINT else console.Terminated) from None
-    result = {
+    return {
         "output": str(output),
         "epochs": progress.epoch,
-        "steps": steps,
+        "steps": trainer.steps,
         "validation_rmse": progress.best,
-        "unit": "umol mol-1",
+        "unit": VARIABLES[config.target_variable].units,
     }
-    console.give(
-        result,
-        as_json,
-        f"trained {progress.epoch} epochs ({steps} steps); best validation RMSE "
-        f"{progress.best:.3f} µmol mol-1; checkpoints in {output}",
-    )
+
+
+def _report(results: list[dict[str, Any]], output: Path, as_json: bool) -> None:
+    lines = []
+    for result in results:
+        units = result["unit"].replace("umol", "µmol")
+        lines.append(
+            f"trained {result['epochs']} epochs ({result['steps']} steps); best validation RMSE "
+            f"{result['validation_rmse']:.3f} {units}; checkpoints in {result['output']}"
+        )
+    answer = results[0] if len(results) == 1 else {"output": str(output), "members": results}
+    console.give(answer, as_json, "\n".join(lines))

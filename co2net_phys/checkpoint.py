@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -45,10 +44,14 @@ def save_checkpoint(
     model: CO2Net,
     metadata: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
+    *,
+    weights: Mapping[str, Tensor] | None = None,
+    keep: int = 2,
 ) -> None:
     """Write `model` and JSON `metadata` to `folder`; `training` holds what a resume needs.
 
-    Numbers that are not finite become null, as JSON knows no others.
+    `weights` are those to write if not the model's own; `keep` checkpoints are kept, this one and
+    those before it. Numbers that are not finite become null, as JSON knows no others.
 
     Raises
     ------
@@ -61,7 +64,10 @@ def save_checkpoint(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
-            files = {WEIGHTS: model.state_dict(), TRAINING: training}
+            files = {
+                WEIGHTS: model.state_dict() if weights is None else weights,
+                TRAINING: training,
+            }
             checksums = {}
             for name, tensors in files.items():
                 if tensors is not None:
@@ -73,7 +79,7 @@ def save_checkpoint(
             content = {**metadata, **_description(model), "sha256": checksums}
             (temporary / METADATA).write_text(json_text(content))
             _flush(temporary)
-            _replace(temporary, folder)
+            _replace(temporary, folder, keep)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -102,6 +108,17 @@ def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
     return _first_readable(folder, read)
 
 
+def load_metadata(folder: Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint folder.
+
+    Raises
+    ------
+    DataError
+        Neither the checkpoint nor one before it can be read.
+    """
+    return _first_readable(folder, _metadata)
+
+
 def load_training(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
     """Return (weights, training tensors, metadata) of a checkpoint to resume from."""
 
@@ -128,30 +145,17 @@ def find_checkpoint(path: Path) -> Path:
     raise DataError(f"{path}: no checkpoint here; give the --output folder of `co2phys train`")
 
 
-def previous(folder: Path) -> Path:
-    """Where the checkpoint before `folder` is kept."""
-    return folder.with_name(folder.name + ".previous")
+def previous(folder: Path, steps: int = 1) -> Path:
+    """Where the checkpoint so many before `folder` is kept."""
+    return folder.with_name(folder.name + ".previous" + (f"-{steps}" if steps > 1 else ""))
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Flatten the optimiser's moments to named tensors."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"optimiser.{index}.{name}": torch.as_tensor(value)
-        for index, moments in state.items()
-        for name, value in moments.items()
-    }
-
-
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `optimiser_tensors` returned."""
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".")
-            moments.setdefault(int(index), {})[name] = tensor
-    groups = optimiser.state_dict()["param_groups"]
-    optimiser.load_state_dict({"state": moments, "param_groups": groups})
+def kept(folder: Path) -> list[Path]:
+    """Where `folder` and the checkpoints before it are, the latest first."""
+    places = [folder, previous(folder)]
+    while previous(folder, len(places)).exists():
+        places.append(previous(folder, len(places)))
+    return places
 
 
 def _description(model: CO2Net) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def _description(model: CO2Net) -> dict[str, Any]:
 
 def _first_readable(folder: Path, read: Callable[[Path], Loaded]) -> Loaded:
     problems = []
-    for place in (folder, previous(folder)):
+    for place in kept(folder):
         try:
             loaded = read(place)
         except UNREADABLE as error:
@@ -211,9 +215,12 @@ def _flush(folder: Path) -> None:
             os.fsync(file.fileno())
 
 
-def _replace(temporary: Path, folder: Path) -> None:
+def _replace(temporary: Path, folder: Path, keep: int) -> None:
     """Rename into place; at every moment `folder` or its predecessor is whole."""
-    if folder.exists():
-        shutil.rmtree(previous(folder), ignore_errors=True)
-        folder.rename(previous(folder))
+    places = kept(folder)
+    for place in places[keep - 1 :]:
+        shutil.rmtree(place, ignore_errors=True)
+    for older in range(min(keep, len(places)) - 1, -1, -1):
+        if places[older].exists():
+            places[older].rename(previous(folder, older + 1))
     temporary.rename(folder)

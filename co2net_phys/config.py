@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import Split
 from co2net_phys.errors import UsageError
 
@@ -18,7 +19,7 @@ Background = Literal[
 class TrainingConfig(BaseModel):
     """Options of one run. Defaults are the paper's where it has any (co2net.md)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     size: Literal["XS", "S", "B", "L"] = "S"
     model: dict[str, Any] = Field(default_factory=dict)
@@ -45,17 +46,68 @@ class TrainingConfig(BaseModel):
     target: Literal["dense", "stations"] = "dense"
     latitude_weighted: bool = True
     """Weight the supervised loss by cell area (False: paper)."""
+    residual_weight: float = Field(default=0.0, ge=0)
+    """λ of the residual of the transport equation; more than zero decodes all token times."""
+    residual_diffusivity: float = Field(default=1e5, ge=0)
+    """D in that equation, m2 s-1."""
+    mass_weight: float = Field(default=0.0, ge=0)
+    """λ of the loss of global mass; more than zero decodes all token times."""
+    mass_growth: float = 0.0
+    """Known growth of the global mean, µmol mol-1 a year."""
+    learned_weights: bool = False
+    """Learn a precision for every loss, beside its λ."""
     validate_every: int = Field(default=5, ge=1)
     """Epochs between validations; the best checkpoint is kept."""
+    patience: int | None = Field(default=None, ge=1)
+    """Validations in a row without a new best after which the run ends; None: never."""
+    average: float | None = Field(default=None, gt=0, lt=1)
+    """Share that a running average of the weights keeps of itself at a step; validated and kept as
+    best instead of the weights themselves. None: none."""
 
     training_stations: int = Field(default=72, ge=3)
     """Stations given to the method; the others are held out for scoring."""
+    station_seed: int | None = Field(default=None, ge=0)
+    """Of their choice; None takes `seed`. Members of an ensemble share it."""
     split: Split | None = None
     """Blocks of time; None cuts the record by the rule of `co2net_phys.data.splits`."""
 
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["bf16", "fp32"] = "bf16"
+    accumulate: int = Field(default=1, ge=1)
+    """Parts in which a batch is worked on, one after the other, to save memory."""
+    recompute: bool = False
+    """Compute the layers' activations again in the backward pass, to save memory."""
+    compile: bool = False
+    """Let torch.compile make kernels for the layers."""
+    series_on_device: Literal["auto", "always", "never"] = "auto"
+    """Whether all frames stay on the device that trains: if they fit, always, never."""
+    shard: bool = False
+    """Spread weights and optimiser over the processes (FSDP), to save memory."""
+    deterministic: bool = False
+    """Only algorithms with the same bits each time, also on a GPU."""
+    save_every: int | None = Field(default=None, ge=1)
+    """Steps between saved states, beside those at the end of epochs."""
+    keep: int = Field(default=2, ge=2)
+    """States kept: the last one and those before it."""
+    tensorboard: bool = False
+    """Log for TensorBoard as well."""
+
+    @property
+    def target_variable(self) -> str:
+        """The variable that is reconstructed."""
+        return str(self.model.get("target_variable", CO2))
+
+    @property
+    def decodes_times(self) -> bool:
+        """Whether a loss needs the fields at all token times."""
+        return self.residual_weight > 0 or self.mass_weight > 0
+
+
+MAY_DIFFER = (
+    "device", "compile", "save_every", "keep", "tensorboard", "recompute", "series_on_device",
+)  # fmt: skip
+"""Options that a continued run may change: they say how, not what."""
 
 
 def validated_config(options: dict[str, Any]) -> TrainingConfig:

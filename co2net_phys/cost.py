@@ -4,28 +4,92 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
+from co2net_phys.data.schema import AUXILIARIES, VARIABLES
 from co2net_phys.devices import choose_device
-from co2net_phys.model import CO2NetConfig
+from co2net_phys.model import CO2Net, CO2NetConfig
 
 if TYPE_CHECKING:
     from co2net_phys.config import TrainingConfig
     from co2net_phys.preparation import Prepared
 
-BYTES_PER_LAYER_VALUE = 34
-"""Bytes a transformer layer keeps for the backward pass, per token and unit of width, in 16-bit
-arithmetic with a four times wider MLP and without the attention matrix, which fused attention does
-not keep (Korthikanti et al. 2023, "Reducing activation recomputation in large transformers")."""
+BYTES_PER_LAYER_VALUE = 48
+"""Bytes a transformer layer keeps for the backward pass, per token and unit of width, under 16-bit
+autocast with a four times wider MLP and without the attention matrix, which fused attention does
+not keep. As autograd counts it on a processor, where attention and the masks of dropout take twice
+as much as on a GPU; with everything in 16 bits it would be 34 (Korthikanti et al. 2023, "Reducing
+activation recomputation in large transformers")."""
 
 EFFICIENCY = 0.2
 """Speed of a training step over that of a large matrix product; XS on two CPU cores in bf16."""
 
 BYTES_PER_INPUT = 2
 """Bytes per input value that the tokenizers keep, in 16-bit arithmetic."""
+
+BYTES_PER_PARAMETER = 18
+"""Bytes that a weight, its gradient and its two moments in AdamW take in 32-bit arithmetic, with
+the 16-bit copy of autocast."""
+
+PAPER_PARAMETERS: Mapping[str, float] = MappingProxyType({"S": 38e6, "B": 95e6, "L": 247e6})
+"""Parameters of the sizes in the paper, which has no XS."""
+
+SPECIFIED_SPEEDS: Mapping[str, float] = MappingProxyType(
+    {
+        "H100 PCIe": 756e12,
+        "H100": 989e12,
+        "H200": 989e12,
+        "A100": 312e12,
+    }
+)
+"""Dense bf16 operations a second of GPUs, from their makers' data sheets, by a part of the name;
+the first that fits counts."""
+
+Dataset = Literal["carbontracker", "cmip6"]
+
+DATASETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "carbontracker": {"frames": 8, "frame_spacing_s": 10800.0, "auxiliaries": AUXILIARIES},
+        "cmip6": {
+            "frames": 4,
+            "frame_spacing_s": 30 * 86400.0,
+            "auxiliaries": ("ps", "huss", "tas", "uas", "vas"),
+        },
+    }
+)
+"""Windows of the paper's two data sets: 24 hours of 3-hourly frames, and four months."""
+
+
+def reference_config(size: str, dataset: Dataset = "carbontracker") -> CO2NetConfig:
+    """Return the configuration of a size for one of the paper's data sets, without any data."""
+    options: dict[str, Any] = {"size": size, **DATASETS[dataset]}
+    return CO2NetConfig(statistics=dict.fromkeys(VARIABLES, (0.0, 1.0)), **options)
+
+
+def describe_size(size: str, dataset: Dataset, batch: int) -> dict[str, Any]:
+    """Return what a network of this size costs; made without its weights.
+
+    Returns
+    -------
+    dict
+        "size", "parameters", "flops_per_sample" (of one forward pass, see `forward_flops`) and
+        "memory_bytes" (estimate for training with `batch` windows in a step under bf16, see
+        `training_memory`). The network starts from a first guess, as `co2phys train` has it.
+    """
+    config = reference_config(size, dataset)
+    with torch.device("meta"):
+        parameters = count_parameters(CO2Net(config, nn.Identity()))
+    return {
+        "size": size,
+        "parameters": parameters,
+        "flops_per_sample": forward_flops(config, background=True),
+        "memory_bytes": training_memory(config, parameters, batch, background=True),
+    }
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -57,17 +121,31 @@ def activation_memory(config: CO2NetConfig, batch: int, *, background: bool = Fa
 
     Counts the patches that the tokenizers read, kept once for both experts, and
     `BYTES_PER_LAYER_VALUE` for each stream and layer, with half as much for each direction of the
-    connection, which works at half the width and has no MLP. Parameters, gradients and optimiser
-    state (16 bytes per parameter with AdamW in fp32) come on top. Good to about a factor of 1.5
-    under 16-bit autocast; in fp32 expect twice as much.
+    connection, which works at half the width and has no MLP. Good to about a factor of 1.5 under
+    16-bit autocast; in fp32 expect twice as much.
     """
-    size = config.dimensions
-    tokens = size.times * size.places
     channels = sum(group.channels for group in config.groups(background=background).values())
     inputs = BYTES_PER_INPUT * channels * config.grid[0] * config.grid[1] * config.frames
+    return batch * (inputs + config.dimensions.depth * _layer_memory(config))
+
+
+def training_memory(
+    config: CO2NetConfig, parameters: int, batch: int, *, background: bool = False
+) -> int:
+    """Return a rough estimate in bytes of what training takes: weights, AdamW, one step.
+
+    To what the forward pass keeps (`activation_memory`) comes the work of the backward pass, which
+    takes about as much as one layer keeps.
+    """
+    kept = activation_memory(config, batch, background=background)
+    return BYTES_PER_PARAMETER * parameters + kept + batch * _layer_memory(config)
+
+
+def _layer_memory(config: CO2NetConfig) -> int:
+    """Bytes that one layer keeps of one sample."""
+    size = config.dimensions
     streams = len(config.streams) + (1 if config.connection == "bcast" else 0)
-    layers = BYTES_PER_LAYER_VALUE * tokens * size.width * size.depth * streams
-    return batch * (inputs + layers)
+    return BYTES_PER_LAYER_VALUE * size.times * size.places * size.width * streams
 
 
 def _inputs_per_token(config: CO2NetConfig, background: bool) -> int:
@@ -108,8 +186,9 @@ def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
     windows = min(config.windows_per_epoch or len(prepared.train), len(prepared.train))
     steps = math.ceil(windows / config.batch_size) * config.epochs
     flops = 3 * forward_flops(options, background=has_background) * config.batch_size * steps
-    activations = activation_memory(options, config.batch_size, background=has_background)
-    activations *= 2 if config.precision == "fp32" else 1
+    memory = training_memory(options, parameters, config.batch_size, background=has_background)
+    if config.precision == "fp32":
+        memory += memory - BYTES_PER_PARAMETER * parameters
     return {
         "size": config.size,
         "parameters": parameters,
@@ -120,7 +199,7 @@ def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
         "held_out_stations": len(prepared.held_out_stations),
         "split": {name: list(block) for name, block in prepared.split.items()},
         "steps": steps,
-        "memory_bytes": 16 * parameters + activations,
+        "memory_bytes": memory,
         "expected_seconds": flops / (EFFICIENCY * product_speed(device, config.precision)),
         "device": str(device),
     }
@@ -138,3 +217,17 @@ def product_speed(device: torch.device, precision: str, size: int = 1024) -> flo
             torch.cuda.synchronize(device)
         best = min(best, time.perf_counter() - started)
     return 2 * size**3 / best
+
+
+def device_speed(device: torch.device, precision: str) -> tuple[float, str]:
+    """Return the operations a second that a device is capable of, and where that is from.
+
+    `specification`: the maker's number for bf16 on a GPU of `SPECIFIED_SPEEDS`; else `measured`, by
+    `product_speed`.
+    """
+    if device.type == "cuda" and precision == "bf16":
+        name = torch.cuda.get_device_name(device)
+        for part, speed in SPECIFIED_SPEEDS.items():
+            if part in name:
+                return speed, "specification"
+    return product_speed(device, precision), "measured"

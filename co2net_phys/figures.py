@@ -7,7 +7,7 @@ colour-blind readers. Coastlines are the outline of the packaged land raster: no
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,6 +214,49 @@ def loss_curve_figure(
     return figure
 
 
+def calibration_figure(
+    coverage: Mapping[str, Mapping[str, float]],
+    spread_skill: Sequence[Mapping[str, float]],
+    title: str = "Are the stated standard errors right?",
+    units: str = CO2_UNITS,
+) -> Figure:
+    """Coverage of intervals, and error against spread; what is calibrated lies on the diagonal.
+
+    Args:
+        coverage: for each set of values, by the name that the legend shows, the share inside the
+            central interval of each level in per cent (`co2net_phys.probabilistic.coverage`).
+        spread_skill: "spread" and "error" of classes (`co2net_phys.probabilistic.spread_skill`).
+        title: shown above both.
+        units: of spread and error.
+
+    Raises:
+        UsageError: there is no coverage to draw.
+    """
+    if not coverage:
+        raise UsageError("no coverage to draw: give at least one set of shares")
+    figure = Figure(figsize=(10.0, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for i, (name, shares) in enumerate(coverage.items()):
+        nominal = [float(level) for level in shares]
+        inside = [100 * share for share in shares.values()]
+        colour = _LINE_COLOURS[i % len(_LINE_COLOURS)]
+        left.plot(nominal, inside, "o-", color=colour, linewidth=1.6, markersize=5, label=name)
+    _draw_diagonal(left, 100.0)
+    left.set_xlabel("Level of the central interval (%)", fontsize=LABEL_SIZE)
+    left.set_ylabel("Share of truth inside (%)", fontsize=LABEL_SIZE)
+    left.legend(frameon=False, fontsize=LABEL_SIZE, loc="upper left")
+    set_titles(left, "Coverage", "below the line: overconfident")
+    pairs = np.array([[row["spread"], row["error"]] for row in spread_skill]).reshape(-1, 2)
+    right.plot(*pairs.T, "o-", color=_LINE_COLOURS[0], linewidth=1.6, markersize=5)
+    known = pairs[np.isfinite(pairs)]
+    _draw_diagonal(right, 1.08 * float(known.max()) if known.size and known.max() > 0 else 1.0)
+    right.set_xlabel(f"Stated standard error ({units})", fontsize=LABEL_SIZE)
+    right.set_ylabel(f"RMS error ({units})", fontsize=LABEL_SIZE)
+    set_titles(right, "Error against spread", "above the line: overconfident")
+    figure.suptitle(title, fontsize=TITLE_SIZE + 2, fontweight="bold")
+    return figure
+
+
 def picture_bytes(figure: Figure, kind: str = "png", dpi: int = 150) -> bytes:
     """Render a figure as "png", "pdf" or "svg"; the same figure gives the same PNG."""
     buffer = io.BytesIO()
@@ -225,6 +268,13 @@ def picture_bytes(figure: Figure, kind: str = "png", dpi: int = 150) -> bytes:
 def figure_to_data_uri(figure: Figure, dpi: int = 150) -> str:
     """PNG image of a figure as a data URI, for HTML without further files."""
     return "data:image/png;base64," + base64.b64encode(picture_bytes(figure, dpi=dpi)).decode()
+
+
+def _draw_diagonal(axes: Axes, end: float) -> None:
+    """Draw where both axes are equal, on equal axes from 0 to `end`."""
+    axes.plot([0, end], [0, end], "--", color="0.5", linewidth=1.0, zorder=0)
+    axes.set(xlim=(0, end), ylim=(0, end), aspect="equal")
+    declutter(axes)
 
 
 def _checked(field: ArrayLike, latitude: ArrayLike, longitude: ArrayLike) -> Floats:

@@ -2,191 +2,51 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from einops import rearrange
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
 from torch import Tensor, nn
 
 from co2net_phys.batch import Batch
-from co2net_phys.data.schema import AUXILIARIES, BACKGROUND, CO2, VARIABLES
+from co2net_phys.data.schema import BACKGROUND, CO2, standard_error_name
 from co2net_phys.errors import DataError, UsageError
-from co2net_phys.nn.blocks import Dimensions, Experts, Head, Stream, fuse, initialise_linear
-from co2net_phys.nn.embeddings import Embedding
+from co2net_phys.model_config import SIZES, WIND, CO2NetConfig, Size
+from co2net_phys.nn.blocks import Experts, Head, Stream, fuse, initialise_linear
 from co2net_phys.nn.rasterise import innovations
-from co2net_phys.nn.tokenizer import (
-    EXPECTED_STATIONS,
-    Group,
-    Tokenizer,
-    compute_dtype,
-    patchify,
-    tiling_problems,
-    unpatchify,
-)
+from co2net_phys.nn.tokenizer import Tokenizer, compute_dtype, patchify, unpatchify
+from co2net_phys.targets import observations_of
 
-WIND = ("uas", "vas")
-"""Eastward and northward wind, the pair that the probe recovers."""
+__all__ = [
+    "DECODED",
+    "HOMOGENEOUS",
+    "PARTICULAR",
+    "SIZES",
+    "WIND",
+    "CO2Net",
+    "CO2NetConfig",
+    "Size",
+    "part_name",
+]
 
-PARTICULAR, HOMOGENEOUS = f"{CO2}_particular", f"{CO2}_homogeneous"
+
+def part_name(target: str, part: Literal["particular", "homogeneous", "decoded"]) -> str:
+    """Name of a part of the field `target` in the network's output."""
+    return f"{target}_{part}"
+
+
+PARTICULAR, HOMOGENEOUS = part_name(CO2, "particular"), part_name(CO2, "homogeneous")
 """Fields of the additive head, whose sum is `CO2`. The first guess belongs to the homogeneous one,
 which carries the initial state."""
 
-DECODED = f"{CO2}_decoded"
+DECODED = part_name(CO2, "decoded")
 """CO2 at the odd frames (B, T/2, H, W), µmol mol-1, when `decode_times` is set."""
 
-
-class Size(NamedTuple):
-    """Dimensions and default regularisation of one size of the network."""
-
-    width: int
-    depth: int
-    heads: int
-    hidden: int
-    regularisation: float
-
-
-SIZES: Mapping[str, Size] = MappingProxyType(
-    {
-        "XS": Size(192, 2, 3, 768, 0.0),
-        "S": Size(768, 1, 12, 3072, 0.2),
-        "B": Size(768, 4, 12, 3072, 0.2),
-        "L": Size(768, 12, 12, 3072, 0.2),
-    }
-)
-"""S, B, L as in the paper (38, 95, 247 M parameters); XS for CPUs, tests and the demo."""
-
-
-class CO2NetConfig(BaseModel):
-    """Everything that fixes the network's structure and the units of its inputs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    statistics: Mapping[str, tuple[float, float]]
-    """Mean and standard deviation of CO2 and each auxiliary in its unit, from training frames."""
-    size: Literal["XS", "S", "B", "L"] = "S"
-    frames: int = 8
-    grid: tuple[int, int] = (90, 120)
-    patch: tuple[int, int] = (9, 12)
-    auxiliaries: tuple[str, ...] = AUXILIARIES
-    mask_channel: bool = True
-    """Whether a channel says where stations report (`False`: paper)."""
-    conditioned: bool = True
-    """Whether groups of inputs get gains (`False`: paper); see `co2net_phys.nn.tokenizer`."""
-    embedding: Literal["wind", "climode", "none"] = "wind"
-    wind_scaling: Literal["physical", "index"] = "physical"
-    frame_spacing_s: float = 10800.0
-    """Seconds between frames; a day or more leaves out the daily terms of the embedding."""
-    experts: Literal["both", "spatial", "temporal"] = "both"
-    connection: Literal["bcast", "none"] = "bcast"
-    head: Literal["mlp", "additive"] = "mlp"
-    decode_times: bool = False
-    """Decode each token time (field `DECODED`; the last is the prediction), not their mean."""
-    spatial_frames: Literal["odd", "even"] = "odd"
-    """Frames that the spatial expert sees; the newest one is odd (`even`: paper)."""
-    withhold_wind: bool = False
-    """Keep the wind out of the input, so that the probe cannot copy it."""
-    wind_probe: bool = True
-    drop_path: float | None = None
-    dropout: float | None = None
-
-    @property
-    def dimensions(self) -> Dimensions:
-        """Dimensions of the transformer layers."""
-        size = SIZES[self.size]
-        places = (self.grid[0] // self.patch[0]) * (self.grid[1] // self.patch[1])
-        return Dimensions(
-            times=self.frames // 2,
-            places=places,
-            width=size.width,
-            depth=size.depth,
-            heads=size.heads,
-            hidden=size.hidden,
-            dropout=size.regularisation if self.dropout is None else self.dropout,
-            drop_path=size.regularisation if self.drop_path is None else self.drop_path,
-        )
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Auxiliaries the network sees: all of them but a withheld wind."""
-        withheld = WIND if self.withhold_wind else ()
-        return tuple(name for name in self.auxiliaries if name not in withheld)
-
-    @property
-    def streams(self) -> tuple[Stream, ...]:
-        """Names of the experts."""
-        return ("spatial", "temporal") if self.experts == "both" else (self.experts,)
-
-    def make_embedding(self) -> Embedding:
-        """Return the module that makes the embedding channels."""
-        kind, scaling, spacing = self.embedding, self.wind_scaling, self.frame_spacing_s
-        return Embedding(kind, scaling, spacing, wind_withheld=self.withhold_wind)
-
-    def groups(self, *, background: bool) -> dict[str, Group]:
-        """Return the groups of input channels, in order; see `co2net_phys.nn.tokenizer`."""
-        seen = 2 if self.mask_channel else 1
-        occupied = min(1.0, EXPECTED_STATIONS / (self.grid[0] * self.grid[1]))
-        embedding = self.make_embedding()
-        groups = {
-            "observations": Group(seen, seen * occupied),
-            "background": Group(int(background), 1.0),
-            "auxiliaries": Group(len(self.inputs), float(len(self.inputs))),
-            "embedding": Group(embedding.channels, embedding.mean_square),
-        }
-        return {name: group for name, group in groups.items() if group.channels}
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[CO2NetConfig]) -> CO2NetConfig:
-        try:
-            config = handler(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "configuration"
-            raise UsageError(f"model.{where}: {first['msg']}") from error
-        for problem in config._problems():
-            raise UsageError(f"model.{problem}")
-        return config
-
-    def _problems(self) -> list[str]:
-        found = [f"patch: {text}" for text in tiling_problems(self.grid, self.patch)]
-        found += self._statistics_problems()
-        if self.frames < 2 or self.frames % 2:
-            found.append(f"frames: {self.frames} is not an even number of at least 2")
-        if len(self.streams) == 1 and self.connection != "none":
-            found.append("connection: one expert has nothing to connect to; set connection=none")
-        if len(self.streams) == 1 and self.head == "additive":
-            found.append("head: 'additive' adds two experts; set experts=both or head=mlp")
-        if self.wind_probe and "temporal" not in self.streams:
-            found.append("wind_probe: reads the temporal expert; set wind_probe=false")
-        for name in ("dropout", "drop_path"):
-            if not 0 <= (getattr(self, name) or 0.0) < 1:
-                found.append(f"{name}: must be at least 0 and less than 1")
-        return found
-
-    def _statistics_problems(self) -> list[str]:
-        unknown = [name for name in self.auxiliaries if name not in VARIABLES or name == CO2]
-        if unknown:
-            known = ", ".join(name for name in VARIABLES if name != CO2)
-            return [f"auxiliaries: {unknown[0]!r} is not one of {known}"]
-        if len(set(self.auxiliaries)) < len(self.auxiliaries):
-            return ["auxiliaries: name each variable once"]
-        index = self.wind_scaling == "index" and self.make_embedding().needs_wind
-        needed = [CO2, *self.inputs, *(WIND if self.wind_probe or index else ())]
-        for name in needed:
-            if name not in self.statistics:
-                return [f"statistics: no mean and spread of {name!r}; compute them from the store"]
-            if not self.statistics[name][1] > 0:
-                return [f"statistics: the spread of {name!r} is not positive; drop the variable"]
-        return []
+LARGEST_LOG_VARIANCE = 2 * math.log(1000)
+"""Bound of the logarithm of variance over σ², above and below: errors of σ/1000 to 1000 σ."""
 
 
 class CO2Net(nn.Module):
@@ -200,6 +60,11 @@ class CO2Net(nn.Module):
     last frame only serves all frames, so that the innovations of earlier frames contain the change
     of the background since. A batch that carries the field `BACKGROUND` uses it instead of calling
     the module, so that training can cache it; without a module that field is ignored.
+
+    With `predict_variance` a second head gives the logarithm of the variance of each cell's error
+    over σ², zero before training and bounded smoothly by `LARGEST_LOG_VARIANCE`. For another
+    `target_variable` read that variable and its unit for CO2 and µmol mol-1 throughout; there is no
+    first guess of it.
     """
 
     centre: Tensor
@@ -207,6 +72,12 @@ class CO2Net(nn.Module):
 
     def __init__(self, config: CO2NetConfig, background: nn.Module | None = None) -> None:
         super().__init__()
+        target = config.target_variable
+        if background is not None and target != CO2:
+            raise UsageError(
+                f"model.target_variable: first guesses are of CO2, not of {target!r}; "
+                "set background=none"
+            )
         self.config = config
         self.background = background
         self.embedding = config.make_embedding()
@@ -217,7 +88,9 @@ class CO2Net(nn.Module):
         roles = config.streams if config.head == "additive" else ("all",)
         self.heads = nn.ModuleDict({role: Head(size.width, cells, zero=zero) for role in roles})
         self.probe = nn.Linear(size.width, 4 * cells) if config.wind_probe else None
-        self.mean, self.scale = config.statistics[CO2]
+        # Made last, so that the other weights are those of the network without it.
+        self.variance_head = Head(size.width, cells, zero=True) if config.predict_variance else None
+        self.mean, self.scale = config.statistics[target]
         moments = [config.statistics[name] for name in config.inputs]
         for part, name in enumerate(("centre", "spread")):
             values = torch.tensor([pair[part] for pair in moments])
@@ -228,15 +101,20 @@ class CO2Net(nn.Module):
 
         `CO2` (B, 1, H, W) at the last frame, µmol mol-1; with the wind probe "uas" and "vas"
         (B, T, H, W), m/s; with the additive head `PARTICULAR` and `HOMOGENEOUS` (B, 1, H, W); with
-        `decode_times` also `DECODED`. Fields of the input are not passed on, and its `CO2`, the
-        target, is not read.
+        `decode_times` also `DECODED`; with `predict_variance` the standard error of the CO2 of the
+        last frame (B, 1, H, W), µmol mol-1, by the name of `standard_error_name`. Fields of the
+        input are not passed on, and its `CO2`, the target, is not read.
         """
         self._check(batch)
+        target = self.config.target_variable
+        batch = replace(batch, observations=observations_of(batch, target))
         background = self._first_guess(batch)  # (B, 1 or T, H, W) or None
         hidden = self.experts(self._patches(batch, background))  # {stream: (B, T/2, N, D)}
         fields = self._decode(hidden, background)
         if self.probe is not None:
             fields |= self._winds(hidden["temporal"])
+        if self.variance_head is not None:
+            fields[standard_error_name(target)] = self._standard_error(hidden, self.variance_head)
         return Batch(fields, batch.observations, batch.coordinates)
 
     def _tokenizers(self) -> dict[Stream, nn.Module]:
@@ -319,13 +197,21 @@ class CO2Net(nn.Module):
             parts[role] = self.scale * self._on_grid(cells)
         base = self._base(background)
         total = base + torch.stack(list(parts.values())).sum(dim=0)  # (B, 1 or T/2, H, W)
-        fields = {CO2: total[:, -1:]}
+        target = self.config.target_variable
+        fields = {target: total[:, -1:]}
         if self.config.head == "additive":
-            fields[PARTICULAR] = parts["spatial"][:, -1:]
-            fields[HOMOGENEOUS] = (base + parts["temporal"])[:, -1:]
+            fields[part_name(target, "particular")] = parts["spatial"][:, -1:]
+            fields[part_name(target, "homogeneous")] = (base + parts["temporal"])[:, -1:]
         if self.config.decode_times:
-            fields[DECODED] = total
+            fields[part_name(target, "decoded")] = total
         return fields
+
+    def _standard_error(self, hidden: Mapping[str, Tensor], head: nn.Module) -> Tensor:
+        """Return the standard error (B, 1, H, W) of the last frame's field, in its unit."""
+        tokens = fuse(hidden, average=not self.config.decode_times)[:, -1:]  # (B, 1, N, D)
+        free = self._on_grid(head(tokens))  # (B, 1, H, W)
+        bounded = LARGEST_LOG_VARIANCE * torch.tanh(free / LARGEST_LOG_VARIANCE)
+        return self.scale * torch.exp(0.5 * bounded)
 
     def _base(self, background: Tensor | None) -> Tensor | float:
         """Return what the network corrects: (B, 1 or T/2, H, W) or the mean, µmol mol-1."""

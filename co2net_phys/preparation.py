@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from co2net_phys.baselines import BASELINES, Baseline
 from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
 from co2net_phys.config import TrainingConfig
+from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import GAP_DAYS, Split, block_split, split_frames
 from co2net_phys.data.stations import Station, split_stations
 from co2net_phys.data.statistics import field_statistics
@@ -67,7 +68,13 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
     """
     frames = _window_length(config)
     split = config.split or block_split(store, frames)
-    training, held_out = chosen_stations(store, config.training_stations, config.seed)
+    seed = config.seed if config.station_seed is None else config.station_seed
+    training, held_out = chosen_stations(store, config.training_stations, seed)
+    if config.target_variable != CO2 and config.background != "none":
+        raise UsageError(
+            f"--background {config.background} is a first guess of CO2, not of "
+            f"{config.target_variable!r}; use --background none"
+        )
     indices = store.station_indices([station.code for station in training])
     train_frames = split_frames(store, split, "train")
     if not fit and config.background != "none":
@@ -189,6 +196,7 @@ def _build(
     options: dict[str, Any] = {
         "frames": DEFAULT_FRAMES,
         "auxiliaries": store.auxiliaries,
+        "decode_times": config.decodes_times,
         **config.model,
         **given,
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
@@ -9,19 +11,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from co2net_phys.checkpoint import previous
-from co2net_phys.data.atomic import explained_writing_errors
+from co2net_phys.checkpoint import kept
+from co2net_phys.data.atomic import atomic_write_text, explained_writing_errors
+from co2net_phys.errors import UsageError
 from co2net_phys.json_text import plain
 
-LOG = "log.jsonl"
+LOG, TABLE, BOARD = "log.jsonl", "log.csv", "tensorboard"
 
 
 def clear_run(folder: Path) -> None:
     """Remove what an earlier run left, lest its checkpoint be taken for one of this run."""
     for name in ("best", "last"):
-        for checkpoint in (folder / name, previous(folder / name)):
+        for checkpoint in kept(folder / name):
             if checkpoint.exists():
                 shutil.rmtree(checkpoint)
+    shutil.rmtree(folder / BOARD, ignore_errors=True)
     (folder / LOG).write_text("")
 
 
@@ -32,6 +36,18 @@ def append_log(folder: Path, row: Mapping[str, Any]) -> None:
         log.write(json.dumps(plain(row), allow_nan=False) + "\n")
         log.flush()
         os.fsync(log.fileno())
+    _write_table(folder)
+
+
+def _write_table(folder: Path) -> None:
+    """The same log as a table, `log.csv`; what an epoch does not have is empty."""
+    rows = read_log(folder)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    atomic_write_text(folder / TABLE, text.getvalue())
 
 
 def truncate_log(folder: Path, epochs: int) -> None:
@@ -44,3 +60,30 @@ def truncate_log(folder: Path, epochs: int) -> None:
 def read_log(folder: Path) -> list[dict[str, Any]]:
     """The rows of all epochs."""
     return [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+
+
+class Board:
+    """The log for TensorBoard, in the run's folder.
+
+    Raises
+    ------
+    UsageError
+        The package `tensorboard` is not installed.
+    """
+
+    def __init__(self, folder: Path, epochs: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise UsageError(
+                "tensorboard: the package is not installed; pip install 'co2phys[tensorboard]'"
+            ) from error
+        # What a stopped run has logged after its last state is logged again.
+        self._writer = SummaryWriter(str(folder / BOARD), purge_step=epochs + 1)
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add the row of one epoch."""
+        for name, value in row.items():
+            if name != "epoch":
+                self._writer.add_scalar(name, value, row["epoch"])
+        self._writer.flush()

@@ -1,16 +1,17 @@
-"""The training loop: AdamW, cosine schedule, validation, checkpoints, bit-exact resume.
+"""The training loop: steps, validation, checkpoints, bit-exact resume, by one process or many.
 
-A run's folder holds `log.jsonl` (one line an epoch), `last/` (everything a resume needs) and
-`best/` (the lowest validation RMSE). Interrupting at any step and resuming gives, on a CPU, the
-same bits as running through.
+A run's folder holds `log.jsonl` and `log.csv` (one line an epoch), `last/` (everything a resume
+needs) and `best/` (the lowest validation RMSE). Interrupting at any step and resuming gives, on a
+CPU, the same bits as running through.
 """
 
 from __future__ import annotations
 
-import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,29 +19,28 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from co2net_phys import losses, metrics
 from co2net_phys.batch import Batch
-from co2net_phys.checkpoint import (
-    load_training,
-    optimiser_tensors,
-    restore_optimiser,
-    save_checkpoint,
-)
+from co2net_phys.checkpoint import load_training, save_checkpoint
 from co2net_phys.config import TrainingConfig
 from co2net_phys.data.atomic import explained_writing_errors
-from co2net_phys.data.schema import BACKGROUND, CO2
-from co2net_phys.data.windows import shuffled
-from co2net_phys.devices import autocast, choose_device
-from co2net_phys.errors import NumericalError, UsageError
-from co2net_phys.json_text import json_text
+from co2net_phys.data.device_series import windows_on
+from co2net_phys.data.schema import BACKGROUND
+from co2net_phys.devices import choose_device
+from co2net_phys.distributed import Team
+from co2net_phys.errors import NumericalError
+from co2net_phys.feed import Feed, Part, Positions
+from co2net_phys.learner import TOTAL, Learner, spread_out, without_exchange
+from co2net_phys.objective import Objective
+from co2net_phys.optimisation import RunningAverage, adamw, learning_rate
 from co2net_phys.preparation import Prepared
 from co2net_phys.provenance import provenance_attributes
-from co2net_phys.run_folder import append_log, clear_run, truncate_log
+from co2net_phys.run_folder import Board, append_log, clear_run, truncate_log
+from co2net_phys.same_run import require_same_data, require_same_options
+from co2net_phys.solvers import Grid
+from co2net_phys.training_state import restore_state, state_tensors, weights_of
 from co2net_phys.validation_error import validation_rmse
 
-BETAS = (0.9, 0.999)
 HIDDEN_SHARE = 0.25
 """Training stations hidden from the input, and scored, when the target is the stations."""
 
@@ -59,6 +59,8 @@ class Progress:
     """Batches completed in the current epoch."""
     best: float = math.inf
     """Lowest validation RMSE so far, µmol mol-1."""
+    stale: int = 0
+    """Validations since then."""
     sums: dict[str, float] = field(default_factory=dict)
     """Losses summed over the batches of the current epoch."""
 
@@ -82,6 +84,7 @@ class Trainer:
         output: Path,
         metadata: Mapping[str, Any],
         callbacks: Callbacks | None = None,
+        team: Team | None = None,
     ):
         self.prepared, self.config, self.output = prepared, config, output
         self.metadata = {
@@ -89,21 +92,30 @@ class Trainer:
             **prepared.description,
             "config": config.model_dump(mode="json"),
         }
-        self.callbacks = callbacks or Callbacks()
+        self.callbacks, self.team = callbacks or Callbacks(), team or Team()
         self.device = choose_device(config.device)
-        self.model = prepared.model.to(self.device)
-        self.optimiser = torch.optim.AdamW(
-            [weight for weight in self.model.parameters() if weight.requires_grad],
-            lr=config.learning_rate,
-            betas=BETAS,
-            weight_decay=config.weight_decay,
+        self.model = prepared.model
+        store = prepared.train.store
+        objective = Objective(
+            config, self.model.config, Grid.from_coordinates(store.latitude, store.longitude)
         )
+        self.learner = Learner(self.model, objective, config).to(self.device)
+        self.module = spread_out(self.learner, config, self.team)
+        self.optimiser = adamw(self.module, config)
+        self.average = RunningAverage(self.model, config.average) if config.average else None
         self.cross_fitted = prepared.cross_fitted
         if self.cross_fitted is not None:
             self.cross_fitted.methods.to(self.device)
         self.progress = Progress()
-        weights = metrics.latitude_weights(prepared.train.store.latitude)
-        self.area = torch.tensor(weights, dtype=torch.float32, device=self.device)[:, None]
+        self.board: Board | None = None
+        train, self.validation = windows_on(
+            self.device,
+            (prepared.train, prepared.validation),
+            config.series_on_device,
+            # On a GPU each process has its own memory.
+            processes=self.team.size if self.device.type == "cpu" else 1,
+        )
+        self.feed = Feed(train, prepared.wind_from, config, self.team)
 
     @property
     def batches_per_epoch(self) -> int:
@@ -119,7 +131,7 @@ class Trainer:
         return self.batches_per_epoch * self.config.epochs
 
     def run(self) -> Progress:
-        """Train from `progress` to the last epoch.
+        """Train from `progress` to the last epoch, or until validation no longer improves.
 
         Raises
         ------
@@ -128,17 +140,26 @@ class Trainer:
         Interrupted
             A callback asked to stop; `last` was saved at this very step.
         """
-        if self._is_fresh():
-            torch.manual_seed(self.config.seed)
-        while self.progress.epoch < self.config.epochs:
+        if self.progress.epoch == self.progress.batch == 0:
+            torch.manual_seed(self.config.seed + self.team.rank)
+        while self.progress.epoch < self.config.epochs and not self._is_stale():
             started = time.perf_counter()
-            for batch, ends in self._remaining_batches():
-                self._step(batch, ends)
-                if self.callbacks.should_stop():
-                    self._save("last", resumable=True)
-                    raise Interrupted
+            steps = self.feed.steps(self.progress.epoch, self.progress.batch)
+            with closing(steps):
+                for weight, parts in steps:
+                    self._step(weight, parts)
+                    self._pause()
             self._finish_epoch(time.perf_counter() - started)
         return self.progress
+
+    def _pause(self) -> None:
+        """Save the state between two steps where it is due, and stop where that is asked for."""
+        stop = self.team.any(self.callbacks.should_stop())
+        every = self.config.save_every
+        if stop or (every and self._steps_done() % every == 0):
+            self._save("last", resumable=True)
+        if stop:
+            raise Interrupted
 
     def resume(self) -> None:
         """Continue from `last`.
@@ -146,57 +167,30 @@ class Trainer:
         Raises
         ------
         UsageError
-            The run was started with other options.
+            The run was started with other options, data or processes.
         DataError
             The checkpoint cannot be read.
         """
         weights, tensors, metadata = load_training(self.output / "last")
-        now = self.config.model_dump(mode="json")
-        # An option that came later had its default in a run that does not know it.
-        before = TrainingConfig().model_dump(mode="json") | metadata["config"]
-        for name in now:
-            if name != "device" and before.get(name) != now[name]:
-                raise UsageError(
-                    f"{self.output}: the run was started with {name} = {before.get(name)!r}, not "
-                    f"{now[name]!r}; give the same options, or another --output"
-                )
-        self._require_same_data(metadata)
-        self.model.load_state_dict(weights)
-        restore_optimiser(self.optimiser, tensors)
-        torch.set_rng_state(tensors["random"].to(torch.uint8))
+        require_same_options(self.output, metadata, self.config)
+        source = self.prepared.train.store.source
+        data = self.metadata | {"model": self.model.config.model_dump(mode="json")}
+        require_same_data(self.output, metadata, data, source)
+        restore_state(self.module, self.optimiser, self.team, weights, tensors)
+        if self.average is not None:
+            self.average.restore(tensors)
         saved = metadata["progress"]
         best = math.inf if saved["best"] is None else saved["best"]  # JSON has no infinity
         self.progress = Progress(**{**saved, "best": best})
-        truncate_log(self.output, self.progress.epoch)
+        if self.team.leads:
+            truncate_log(self.output, self.progress.epoch)
 
-    def _require_same_data(self, metadata: Mapping[str, Any]) -> None:
-        now = json.loads(
-            json_text(self.metadata | {"model": self.model.config.model_dump(mode="json")})
-        )
-        for name in ("split", "training_stations", "held_out_stations", "model"):
-            if metadata[name] != now[name]:
-                raise UsageError(
-                    f"{self.output}: the run was started with other data ({_inputs(metadata)}) "
-                    f"than {self.prepared.train.store.source}, which differ in "
-                    f"{_differing(name, metadata[name], now[name])}; give the same --data, or "
-                    "another --output"
-                )
+    def _is_stale(self) -> bool:
+        patience = self.config.patience
+        return patience is not None and self.progress.stale >= patience
 
-    def _is_fresh(self) -> bool:
-        return self.progress.epoch == 0 and self.progress.batch == 0
-
-    def _remaining_batches(self) -> Iterator[tuple[Batch, NDArray[np.int64]]]:
-        """Batches still to come in this epoch, each with the last frames of its windows."""
-        windows, size = self.prepared.train, self.config.batch_size
-        order = shuffled(len(windows), self.config.seed, self.progress.epoch)
-        order = order[: self.config.windows_per_epoch]
-        for first in range(self.progress.batch * size, len(order), size):
-            positions = order[first : first + size]
-            batch = windows.batch(positions)
-            if self.prepared.wind_from is not None:
-                other = windows.batch(self.prepared.wind_from[positions])
-                batch = losses.with_taught_wind(batch, other)
-            yield batch.to(self.device), windows.ends[positions]
+    def _steps_done(self) -> int:
+        return self.progress.epoch * self.batches_per_epoch + self.progress.batch
 
     def _with_first_guess(self, seen: Batch, ends: NDArray[np.int64]) -> Batch:
         """Add the first guess of a method not fitted to these very windows, from what is seen."""
@@ -204,51 +198,53 @@ class Trainer:
             return seen
         return seen.with_fields(**{BACKGROUND: self.cross_fitted.first_guess(seen, ends)})
 
-    def _step(self, batch: Batch, ends: NDArray[np.int64]) -> None:
-        self.model.train()
-        rate = self._learning_rate()
+    def _step(self, weight: float, parts: list[Part]) -> None:
+        """One step of the optimiser, from the gradients of all parts of a batch.
+
+        `weight` is that of this process in the team.
+        """
+        self.module.train()
+        rate = learning_rate(self.config, self._steps_done(), self.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        terms = self._losses(batch, ends)
-        total = terms["supervised"] + self.config.wind_weight * terms.get("wind", torch.zeros(()))
-        if not bool(torch.isfinite(total)):
-            raise NumericalError(
-                f"the loss is {float(total.detach())} in epoch {self.progress.epoch + 1}; lower "
-                "--learning-rate, or use --precision fp32"
-            )
         self.optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        values: dict[str, float] = {}
+        count = sum(len(positions) for positions, _ in parts)
+        for number, (positions, batch) in enumerate(parts, start=1):
+            share = len(positions) / count
+            with without_exchange(self.module, until_last=number < len(parts)):
+                terms = self._losses(positions, batch)
+                (weight * share * terms[TOTAL]).backward()
+            for name, value in terms.items():
+                values[name] = values.get(name, 0.0) + share * float(value.detach())
+        values = self.team.means(values, weight)
+        self._require_finite(values[TOTAL])
         if self.config.gradient_clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+            torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.config.gradient_clip)
         self.optimiser.step()
-        self._account({name: float(value.detach()) for name, value in terms.items()}, rate)
+        if self.average is not None:
+            self.average.update()
+        self._account({name: values[name] for name in values if name != TOTAL}, rate)
+
+    def _require_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NumericalError(
+                f"the loss is {loss} in epoch {self.progress.epoch + 1}; lower --learning-rate, "
+                "or use --precision fp32"
+            )
 
     def _account(self, values: dict[str, float], rate: float) -> None:
         progress = self.progress
         progress.batch += 1
         for name, value in values.items():
             progress.sums[name] = progress.sums.get(name, 0.0) + value
-        done = progress.epoch * self.batches_per_epoch + progress.batch
-        self.callbacks.on_step(done, self.steps, {**values, "learning_rate": rate})
+        self.callbacks.on_step(self._steps_done(), self.steps, {**values, "learning_rate": rate})
 
-    def _losses(self, batch: Batch, ends: NDArray[np.int64]) -> dict[str, Tensor]:
-        """Loss terms by name, each a dimensionless scalar."""
-        config, scale = self.config, self.model.scale
+    def _losses(self, positions: Positions, batch: Batch) -> dict[str, torch.Tensor]:
+        """Loss terms of some windows by name, each a dimensionless scalar."""
         seen, hidden = self._split_observations(batch)
-        seen = self._with_first_guess(seen, ends)
-        with autocast(self.device, config.precision):
-            output = self.model(seen)
-        prediction = output.fields[CO2].float()
-        if config.target == "stations":
-            supervised = losses.station_loss(
-                prediction, hidden.observations, batch.coordinates, scale
-            )
-        else:
-            weights = self.area if config.latitude_weighted else None
-            supervised = losses.supervised_loss(prediction, batch.fields[CO2], scale, weights)
-        terms = {"supervised": supervised}
-        if self.model.probe is not None:
-            terms["wind"] = losses.wind_loss(output, batch, self.model.config.statistics)
+        seen = self._with_first_guess(seen, self.prepared.train.ends[positions])
+        terms: dict[str, torch.Tensor] = self.module(seen, batch, hidden)
         return terms
 
     def _split_observations(self, batch: Batch) -> tuple[Batch, Batch]:
@@ -263,53 +259,46 @@ class Trainer:
         )
         return seen, hidden
 
-    def _learning_rate(self) -> float:
-        """Linear warm-up, then half a cosine down to the final rate."""
-        config = self.config
-        step = self.progress.epoch * self.batches_per_epoch + self.progress.batch
-        warm = max(round(config.warm_up * self.steps), 1)
-        if step < warm:
-            return config.learning_rate * (step + 1) / (warm + 1)
-        done = (step - warm) / max(self.steps - warm, 1)
-        span = config.learning_rate - config.final_learning_rate
-        return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done))
-
     def _finish_epoch(self, seconds: float) -> None:
         progress, config = self.progress, self.config
         row: dict[str, Any] = {"epoch": progress.epoch + 1, "seconds": round(seconds, 3)}
         row |= {name: value / progress.batch for name, value in progress.sums.items()}
         progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
-        is_last = progress.epoch == config.epochs
-        if progress.epoch % config.validate_every == 0 or is_last:
-            row["validation_rmse"] = validation_rmse(
-                self.model, self.prepared.validation, self.device, config
-            )
-            if row["validation_rmse"] < progress.best:
-                progress.best = row["validation_rmse"]
-                self._save("best", resumable=False, scores=row)
-        append_log(self.output, row)  # first: a resume drops rows that `last` does not know
+        if progress.epoch % config.validate_every == 0 or progress.epoch == config.epochs:
+            row["validation_rmse"] = self._validated(row)
+        if self.team.leads:
+            append_log(self.output, row)  # first: a resume drops rows that `last` does not know
+            if self.board is not None:
+                self.board.add(row)
         self._save("last", resumable=True, scores=row)
         self.callbacks.on_epoch(row)
 
+    def _validated(self, row: Mapping[str, Any]) -> float:
+        """Validation RMSE, of the averaged weights if there are such; the best is kept."""
+        progress = self.progress
+        with self.average.in_place() if self.average is not None else nullcontext():
+            error = validation_rmse(self.model, self.validation, self.device, self.config)
+            # All processes measure the same; they must agree to the last bit on what is best.
+            error = self.team.means({"": error}, self.team.size if self.team.leads else 0.0)[""]
+            progress.stale += 1
+            if error < progress.best:
+                progress.best, progress.stale = error, 0
+                self._save("best", resumable=False, scores={**row, "validation_rmse": error})
+        return error
+
     def _save(self, name: str, *, resumable: bool, scores: Mapping[str, Any] | None = None) -> None:
-        tensors = None
-        if resumable:
-            tensors = {**optimiser_tensors(self.optimiser), "random": torch.get_rng_state()}
-        metadata = {**self.metadata, "progress": vars(self.progress), "scores": scores or {}}
-        save_checkpoint(self.output / name, self.model, metadata, tensors)
-
-
-def _inputs(metadata: Mapping[str, Any]) -> str:
-    """Files that a run was started with, as its provenance has them."""
-    inputs = json.loads(metadata.get("provenance", {}).get("co2phys_input_sha256", "{}"))
-    return ", ".join(inputs) or "not recorded"
-
-
-def _differing(name: str, before: Any, now: Any) -> str:
-    """What of the metadata called `name` is another, in words."""
-    if name == "model":
-        name = next((key for key in now if before.get(key) != now[key]), name)
-    return name.replace("_", " ")
+        """Write a checkpoint; all processes take part, as weights may be spread over them."""
+        weights, _ = weights_of(self.module)
+        tensors = state_tensors(self.module, self.optimiser, self.team) if resumable else None
+        if tensors is not None and self.average is not None:
+            tensors |= self.average.tensors()
+        if self.team.leads:
+            metadata = {**self.metadata, "progress": vars(self.progress), "scores": scores or {}}
+            save_checkpoint(
+                self.output / name, self.model, metadata, tensors, weights=weights,
+                keep=self.config.keep,
+            )  # fmt: skip
+        self.team.wait()
 
 
 def start(
@@ -320,6 +309,7 @@ def start(
     command: list[str],
     callbacks: Callbacks,
     continued: bool,
+    team: Team | None = None,
 ) -> Trainer:
     """Return a trainer at the beginning of a run, or where an earlier one stopped.
 
@@ -334,11 +324,16 @@ def start(
         f"CO2-Net {config.size}", "Weights of a trained network.", command, config.seed, inputs,
         config.model_dump(mode="json"),
     )  # fmt: skip
-    trainer = Trainer(prepared, config, output, {"provenance": attributes}, callbacks)
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    trainer = Trainer(prepared, config, output, {"provenance": attributes}, callbacks, team)
     with explained_writing_errors(output, 0):
         output.mkdir(parents=True, exist_ok=True)
         if continued:
             trainer.resume()
-        else:
+        elif trainer.team.leads:
             clear_run(output)
+        if config.tensorboard and trainer.team.leads:
+            trainer.board = Board(output, trainer.progress.epoch)
     return trainer

@@ -14,18 +14,18 @@ from co2net_phys.checkpoint import (
     find_checkpoint,
     load_model,
     load_training,
-    optimiser_tensors,
     previous,
-    restore_optimiser,
     save_checkpoint,
 )
 from co2net_phys.data.schema import AUXILIARIES, CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows
+from co2net_phys.distributed import Team
 from co2net_phys.errors import Co2physError, DataError
 from co2net_phys.model import CO2Net, CO2NetConfig
 from co2net_phys.preparation import fit_background
 from co2net_phys.run_folder import append_log, read_log
+from co2net_phys.training_state import restore_state, state_tensors
 
 CONFIG = CO2NetConfig(
     size="XS", frames=2, grid=(18, 24), statistics=dict.fromkeys((CO2, *AUXILIARIES), (3.0, 2.0))
@@ -75,12 +75,15 @@ def test_training_state_comes_back(folder):
 
 def test_an_optimiser_comes_back():
     network, step = model(0), torch.tensor(1.0)
+    module = torch.nn.ModuleDict({"model": network})
     optimiser = torch.optim.AdamW(network.parameters(), lr=0.1)
     for parameter in network.parameters():
         parameter.grad = torch.ones_like(parameter) * step
     optimiser.step()
     other = torch.optim.AdamW(network.parameters(), lr=0.1)
-    restore_optimiser(other, optimiser_tensors(optimiser))
+    tensors = state_tensors(module, optimiser, Team())
+    network.zero_grad()
+    restore_state(module, other, Team(), network.state_dict(), tensors)
     assert other.state_dict()["state"].keys() == optimiser.state_dict()["state"].keys()
     for index, moments in optimiser.state_dict()["state"].items():
         for name, value in moments.items():

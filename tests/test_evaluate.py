@@ -2,7 +2,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from co2net_phys.data.schema import CO2, HELD_OUT_ATTRIBUTE, STATION_CO2
+from co2net_phys.data.schema import (
+    CO2,
+    HELD_OUT_ATTRIBUTE,
+    STATION_CO2,
+    standard_error_name,
+)
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
 from co2net_phys.evaluate import comparison, evaluate, scores
@@ -130,3 +135,69 @@ def test_a_store_without_observations_is_scored_on_the_grid(prediction, small_wo
 def test_what_cannot_be_compared(prediction, store, change, message, what):
     with pytest.raises(DataError, match=rf"rec\.nc: {message}"):
         what(change(prediction), "rec.nc", store)
+
+
+ERROR = standard_error_name(CO2)
+
+
+def with_error(prediction, spread, name=CO2):
+    """A prediction drawn about the truth with `spread`, that says so."""
+    noise = np.random.default_rng(0).normal(0, spread, prediction[name].shape)
+    return prediction.assign(
+        {
+            name: prediction[name] + noise,
+            standard_error_name(name): xr.full_like(prediction[name], spread),
+        }
+    )
+
+
+def test_a_standard_error_is_scored_on_the_globe_and_at_stations(prediction, store):
+    assert "probabilistic" not in evaluate(prediction, "rec.nc", store)
+    result = evaluate(with_error(prediction, 2.0), "rec.nc", store)
+    stated = result["probabilistic"]
+    assert stated["spread"] == 2
+    assert stated["crps"] == pytest.approx(2 / np.sqrt(np.pi), rel=0.05)
+    assert stated["spread_skill_ratio"] == pytest.approx(1, abs=0.03)
+    assert stated["coverage"]["68"] == pytest.approx(0.68, abs=0.02)
+    groups = result["stations"]
+    assert groups["held_out"]["probabilistic"]["coverage"]["95"] == pytest.approx(0.95, abs=0.08)
+    doubtful = evaluate(with_error(prediction, 2.0).assign({ERROR: 0.5 * prediction[CO2] ** 0}),
+                        "rec.nc", store)  # fmt: skip
+    assert doubtful["probabilistic"]["spread_skill_ratio"] == pytest.approx(0.25, abs=0.01)
+    assert doubtful["stations"]["training"]["probabilistic"]["coverage"]["68"] < 0.4
+
+
+def test_members_are_scored_by_their_mean_and_spread(prediction, store):
+    noise = np.random.default_rng(0).normal(0, 2, (40, *prediction[CO2].shape))
+    members = xr.concat([prediction[CO2] + one for one in noise], "realization")
+    data = prediction.assign({CO2: members.transpose("time", "realization", ...)})
+    result = evaluate(data, "rec.nc", store)
+    assert result["rmse"] == pytest.approx(2 / np.sqrt(40), rel=0.05)
+    stated = result["probabilistic"]
+    assert stated["spread"] == pytest.approx(2, rel=0.05)
+    assert stated["ensemble_crps"] == pytest.approx(stated["crps"], rel=0.05)
+    assert comparison(data, "rec.nc", store)["memory_bytes"] == 43 * 8 * 20 * 18 * 24
+
+
+def test_another_variable_is_scored_in_its_unit(small_world, store):
+    data = small_world(60)[["tas"]].isel(time=slice(30, 50))
+    data.attrs[HELD_OUT_ATTRIBUTE] = "c1 c5"
+    result = evaluate(with_error(data, 1.5, "tas"), "rec.nc", store)
+    assert (result["variable"], result["unit"]) == ("tas", "K")
+    assert result["rmse"] == pytest.approx(1.5, rel=0.05)
+    assert result["stations"]["held_out"]["pooled"]["rmse"] == pytest.approx(1.5, rel=0.3)
+    assert result["probabilistic"]["spread_skill_ratio"] == pytest.approx(1, abs=0.05)
+    assert comparison(data, "rec.nc", store)["variable"] == "tas"
+    perfect = evaluate(data, "rec.nc", store)
+    assert perfect["stations"]["training"]["pooled"]["rmse"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [(lambda error: -error, "is negative"), (lambda error: error.isel(time=0), "has dimensions")],
+)
+def test_a_wrong_standard_error_is_explained(prediction, store, change, message):
+    data = with_error(prediction, 2.0)
+    data[ERROR] = change(data[ERROR])
+    with pytest.raises(DataError, match=rf"rec\.nc: variable '{ERROR}' {message}"):
+        evaluate(data, "rec.nc", store)

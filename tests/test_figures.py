@@ -17,6 +17,7 @@ from co2net_phys.data.stations import load_stations, split_stations
 from co2net_phys.errors import UsageError
 from co2net_phys.figures import (
     CO2_UNITS,
+    calibration_figure,
     figure_to_data_uri,
     loss_curve_figure,
     map_figure,
@@ -185,6 +186,24 @@ def test_losses_are_logarithmic_only_over_a_wide_range() -> None:
     assert narrow.axes[0].get_yscale() == "linear"
     with pytest.raises(UsageError, match="at least one"):
         loss_curve_figure(epochs, {})
+
+
+def test_calibration_is_drawn_against_the_diagonal() -> None:
+    shares = {"50": 0.4, "68": 0.6, "95": 0.9}
+    rows = [{"spread": x, "error": 2 * x, "share": 0.5} for x in (1.0, 3.0)]
+    figure = calibration_figure({"globe": shares, "stations": shares}, rows)
+    left, right = figure.axes
+    assert left.lines[0].get_xydata().tolist() == [[50, 40], [68, 60], [95, 90]]
+    assert right.lines[0].get_xydata().tolist() == [[1, 2], [3, 6]]
+    for axes, end in ((left, 100), (right, 6.48)):
+        assert axes.get_xlim() == axes.get_ylim() == pytest.approx((0, end))
+        assert axes.lines[-1].get_xydata().ravel() == pytest.approx([0, 0, end, end])
+    shown = texts(figure)
+    assert all(text in shown for text in ("globe", "stations", CO2_UNITS, "(%)", "overconfident"))
+    nothing = calibration_figure({"globe": dict.fromkeys(shares, np.nan)}, [])
+    assert nothing.axes[1].get_xlim() == (0, 1)
+    with pytest.raises(UsageError, match="at least one"):
+        calibration_figure({}, rows)
 
 
 def test_a_field_that_does_not_fit_is_refused() -> None:

@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from co2net_phys.batch import Batch, Coordinates, Observations
-from co2net_phys.losses import station_loss, supervised_loss, wind_loss
+from co2net_phys.losses import (
+    gaussian_loss,
+    gaussian_station_loss,
+    station_loss,
+    supervised_loss,
+    wind_loss,
+)
 
 NAN = float("nan")
 
@@ -105,3 +111,94 @@ def test_the_gradient_of_the_wind_loss_in_double_precision():
         return wind_loss(output, truth, {"uas": (0.0, 2.0), "vas": (0.0, 3.0)})
 
     assert torch.autograd.gradcheck(loss, (up.requires_grad_(), vp.requires_grad_()))
+
+
+def gaussian_case():
+    """Prediction, standard error and target (2, 1, 3, 4) in double precision, one target NaN."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (2, 1, 3, 4)
+    mean, target = 400 + 5 * torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    spread = 0.5 + 6 * torch.rand(*shape, generator=generator, dtype=torch.float64)
+    target[1, 0, 2, 1] = NAN
+    return mean, spread, target
+
+
+def test_the_gaussian_loss_is_the_log_likelihood_of_torch():
+    mean, spread, target = gaussian_case()
+    weights = torch.tensor([[1.0], [3.0], [2.0]], dtype=torch.float64)
+    scale = 5.0
+    known = ~target.isnan()
+    normal = torch.distributions.Normal(mean / scale, spread / scale)
+    each = -normal.log_prob(target.nan_to_num() / scale)
+    share = known * weights
+    loss = gaussian_loss(mean, spread, target, scale, weights, beta=0)
+    torch.testing.assert_close(loss, (share * each).sum() / share.sum())
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 1.0])
+def test_beta_weights_the_gradient_of_each_cell_by_a_power_of_its_variance(beta):
+    mean, spread, target = gaussian_case()
+    plain = gradients(lambda m, s: gaussian_loss(m, s, target, 5.0, beta=0), mean, spread)
+    weighted = gradients(lambda m, s: gaussian_loss(m, s, target, 5.0, beta=beta), mean, spread)
+    for one, other in zip(plain, weighted, strict=True):
+        torch.testing.assert_close(other, one * (spread / 5) ** (2 * beta))
+
+
+def test_with_beta_one_the_mean_learns_as_from_the_mean_square():
+    mean, spread, target = gaussian_case()
+    (gaussian,) = gradients(lambda m: gaussian_loss(m, spread, target, 5.0, beta=1), mean)
+    (square,) = gradients(lambda m: supervised_loss(m, target, 5.0), mean)
+    torch.testing.assert_close(2 * gaussian, square)
+
+
+def gradients(loss, *tensors):
+    leaves = [tensor.clone().requires_grad_() for tensor in tensors]
+    return torch.autograd.grad(loss(*leaves), leaves)
+
+
+def test_the_gaussian_loss_does_not_depend_on_the_unit():
+    mean, spread, target = gaussian_case()
+    in_ppb = gaussian_loss(1e3 * mean, 1e3 * spread, 1e3 * target, 5e3)
+    torch.testing.assert_close(in_ppb, gaussian_loss(mean, spread, target, 5.0))
+
+
+def test_gradients_of_the_gaussian_losses_in_double_precision():
+    mean, spread, target = gaussian_case()
+    weights = torch.rand(3, 1, dtype=torch.float64)
+    leaves = (mean.requires_grad_(), spread.requires_grad_())
+    seen = observations([401.0, NAN, 396.0], [10.0, 30.0, -80.0], [170.0, 45.0, -100.0])
+    seen = Observations(seen.value.expand(2, -1, -1), seen.latitude, seen.longitude)
+    for loss in (
+        lambda m, s: gaussian_loss(m, s, target, 5.0, weights, beta=0),
+        lambda m, s: gaussian_station_loss(m, s, seen, axes(2), 5.0, beta=0),
+    ):
+        assert torch.autograd.gradcheck(loss, leaves)
+
+
+def test_a_missing_target_passes_no_gradient_to_the_standard_error():
+    target = torch.tensor([[1.0, NAN]])
+    spread = torch.tensor([[2.0, 1e-3]], requires_grad=True)
+    loss = gaussian_loss(torch.zeros(1, 2), spread, target, 1.0)
+    loss.backward()
+    assert loss.isfinite() and spread.grad[0, 0] != 0 and spread.grad[0, 1] == 0
+    assert gaussian_loss(torch.zeros(1, 2), spread, torch.full((1, 2), NAN), 1.0) == 0
+
+
+def test_the_gaussian_station_loss_is_the_gaussian_loss_at_the_sites():
+    field = torch.full((1, 1, 3, 4), 400.0, dtype=torch.float64)
+    field[0, 0, 1, 2] = 410.0
+    spread = torch.full_like(field, 3.0)
+    seen = observations([406.0, NAN, 400.0], [0.0, 30.0, -60.0], [45.0, 45.0, 135.0])
+    expected = gaussian_loss(
+        torch.tensor([410.0, 400.0]), torch.tensor([3.0, 3.0]), torch.tensor([406.0, 400.0]), 2.0
+    )
+    loss = gaussian_station_loss(field, spread, seen, axes(), 2.0)
+    assert loss.item() == pytest.approx(expected.item())
+
+
+def test_the_spread_that_minimises_the_loss_is_the_size_of_the_error():
+    target = torch.randn(4000, generator=torch.Generator().manual_seed(0)).double() * 3
+    spreads = torch.linspace(1, 6, 101, dtype=torch.float64)
+    losses = [gaussian_loss(0 * target, s.expand(4000), target, 5.0, beta=0) for s in spreads]
+    best = spreads[torch.stack(losses).argmin()]
+    assert best.item() == pytest.approx(target.square().mean().sqrt().item(), abs=0.05)

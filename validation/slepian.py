@@ -23,11 +23,9 @@ Array = NDArray[np.float64]
 RADIUS = 60.0
 """Θ of the checks, degrees of arc from the centre of the cap to its rim."""
 
-LARGEST_DEGREE = 12
-"""L up to which the smallest eigenvalue is followed: 4e-27 there, and 1e-32 is the limit."""
-
-DEGREE_OF_THE_COUNT = 24
-"""L at which eigenvalues are counted."""
+LARGEST_DEGREE, DEGREE_OF_THE_COUNT = 12, 24
+"""L up to which the smallest eigenvalue is followed (4e-27; 1e-32 is the limit), and at which
+eigenvalues are counted."""
 
 NOISE = 1e-6
 """Root mean square error of the data on the cap, relative to that of the field."""

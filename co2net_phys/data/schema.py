@@ -46,6 +46,9 @@ STATION_CO2 = "co2s_station"
 HELD_OUT_ATTRIBUTE = "held_out_stations"
 """Global attribute of a reconstruction: codes of the stations it has not seen."""
 
+TARGETS = (CO2, "ps", "huss", "tas")
+"""Variables that a network can reconstruct (CO2-Net paper, table 13)."""
+
 AUXILIARIES = ("ps", "huss", "tas", "uas", "vas", "gph", "oro")
 """The K = 7 auxiliary variables of the CarbonTracker set-up (CO2-Net paper, table 1), in order."""
 
@@ -61,6 +64,27 @@ VARIABLES: Mapping[str, Variable] = {
     "gph": Variable("geopotential_height", "Geopotential height of the lowest layer", "m"),
     "oro": Variable("surface_altitude", "Orography", "m", static=True),
 }
+
+
+def standard_error_name(name: str) -> str:
+    """Name of the field that holds the standard error of the variable `name`, in its unit."""
+    return f"{name}_standard_error"
+
+
+def standard_error_attributes(name: str) -> dict[str, str]:
+    """CF attributes of the standard error of the variable `name`.
+
+    CF-1.11, section 3.3 and appendix C: the modifier follows the standard name after a blank, the
+    unit is that of the variable. An error in kelvin is a difference of two temperatures.
+    """
+    variable = VARIABLES[name]
+    scale = {"units_metadata": "temperature: difference"} if variable.units == "K" else {}
+    return scale | {
+        "standard_name": f"{variable.standard_name} standard_error",
+        "long_name": f"Standard error of: {variable.long_name}",
+        "units": variable.units,
+        "coverage_content_type": "qualityInformation",
+    }
 
 
 def validate_store(dataset: xr.Dataset, source: str, *, need_target: bool = True) -> xr.Dataset:

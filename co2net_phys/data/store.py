@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from co2net_phys.data.frame_cache import FrameCache
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, validate_store
 from co2net_phys.data.stations import Station, checked_code
@@ -19,7 +21,10 @@ from co2net_phys.errors import DataError
 Frames = Sequence[int] | NDArray[np.int64]
 
 MEMORY_LIMIT_BYTES = 6 * 2**30
-"""Stores smaller than this are read once and kept; larger ones are read frame by frame."""
+"""Stores smaller than this are read once and kept; larger ones are read in blocks of frames."""
+
+CACHE_BYTES = 2**29
+"""Blocks of frames kept of a larger store, for the next window that needs them."""
 
 
 class TrainingStore:
@@ -39,6 +44,7 @@ class TrainingStore:
         The stations of the store, in its order.
 
     With `need_target` false the gridded `CO2`, which only training and scoring read, may be absent.
+    Threads may read from one store at once.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class TrainingStore:
         memory_limit: int = MEMORY_LIMIT_BYTES,
         *,
         need_target: bool = True,
+        cache_bytes: int = CACHE_BYTES,
     ):
         valid = validate_store(dataset, source, need_target=need_target)
         self.dataset = in_schema_units(valid, source)
@@ -59,9 +66,12 @@ class TrainingStore:
         self.seconds = _seconds(self.times)
         self.day_phase, self.year_phase = _phases(self.times)
         self.stations = _stations(self.dataset, source)
-        self._memory: dict[str, NDArray[np.float32]] | None = (
-            {} if self.dataset.nbytes <= memory_limit else None
-        )
+        self.in_memory = self.dataset.nbytes <= memory_limit
+        self._kept: dict[str, NDArray[np.float32]] = {}
+        self._loading = Lock()
+        self._cache = FrameCache(lambda array: _read(array, source), cache_bytes)
+        # Of the file as it is: a conversion of units forgets how the file is chunked.
+        self._chunks = {str(name): _frames_in_chunk(valid[name]) for name in valid.data_vars}
 
     def __len__(self) -> int:
         return int(self.dataset.sizes["time"])
@@ -78,29 +88,59 @@ class TrainingStore:
 
     def field(self, name: str, frames: Frames) -> NDArray[np.float32]:
         """Values of a gridded variable at `frames`, (n, H, W), or (H, W) if it is static."""
-        if name not in self.dataset:
-            raise DataError(f"{self.source}: no variable {name!r}")
-        static = "time" not in self.dataset[name].dims
-        if self._memory is not None:
-            if name not in self._memory:
-                self._memory[name] = _load(self.dataset[name], self.source)
-            return self._memory[name] if static else self._memory[name][np.asarray(frames)]
-        array = self.dataset[name]
-        return _load(array if static else array.isel(time=np.asarray(frames)), self.source)
+        array = self._array(name)
+        if "time" not in array.dims:
+            return self._whole(array)
+        return self._frames(array, np.asarray(frames))
 
     def observations(self, frames: Frames, stations: Frames) -> NDArray[np.float32]:
         """Observed CO2 (n, S) in µmol mol-1, NaN where missing, for station indices `stations`."""
-        if STATION_CO2 not in self.dataset:
-            raise DataError(f"{self.source}: no variable {STATION_CO2!r}, so no observations")
-        if self._memory is not None:
-            if STATION_CO2 not in self._memory:
-                array = self.dataset[STATION_CO2].transpose("time", "station")
-                self._memory[STATION_CO2] = _read(array, self.source)
-            table = self._memory[STATION_CO2][np.asarray(frames)]
-        else:
-            array = self.dataset[STATION_CO2].transpose("time", "station")
-            table = _read(array.isel(time=np.asarray(frames)), self.source)
-        return table[:, np.asarray(stations)]
+        return self._frames(self._array(STATION_CO2), np.asarray(frames))[:, np.asarray(stations)]
+
+    def read_once(self, name: str, first: int, stop: int) -> NDArray[np.float32]:
+        """Values of a variable in frames [first, stop), all stations of `STATION_CO2`; not kept.
+
+        For a reader that wants every frame once.
+        """
+        array = self._array(name)
+        if name in self._kept:
+            return self._kept[name][first:stop]
+        return _checked(_read(array.isel(time=slice(first, stop)), self.source), name, self.source)
+
+    def frames_per_read(self, name: str) -> int:
+        """Frames of a variable that its file holds in one piece."""
+        return self._cache.block_length(self._array(name), self._chunks[name])
+
+    def release(self) -> None:
+        """Forget the values kept in memory; they are read again when they are asked for."""
+        with self._loading:
+            self._kept = {}
+            self._cache.clear()
+
+    def _array(self, name: str) -> xr.DataArray:
+        """The variable in the file, its first dimension time unless it is static."""
+        if name not in self.dataset:
+            lack = ", so no observations" if name == STATION_CO2 else ""
+            raise DataError(f"{self.source}: no variable {name!r}{lack}")
+        array = self.dataset[name]
+        return array.transpose("time", "station") if name == STATION_CO2 else array
+
+    def _frames(self, array: xr.DataArray, frames: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Values at `frames` of an array whose first dimension is time."""
+        if self.in_memory:
+            return self._whole(array)[frames]
+        name = str(array.name)
+        values = self._cache.frames(array, frames, self.frames_per_read(name))
+        return _checked(values, name, self.source)
+
+    def _whole(self, array: xr.DataArray) -> NDArray[np.float32]:
+        """All values of a variable, read at the first call."""
+        name = str(array.name)
+        with self._loading:
+            kept = self._kept
+            if name not in kept:
+                kept[name] = _checked(_read(array, self.source), name, self.source)
+            return kept[name]
 
     def station_indices(self, codes: Sequence[str]) -> NDArray[np.int64]:
         """Positions of the stations with these codes in the store."""
@@ -115,20 +155,33 @@ class TrainingStore:
 
 
 def open_store(
-    path: str | Path, memory_limit: int = MEMORY_LIMIT_BYTES, *, need_target: bool = True
+    path: str | Path,
+    memory_limit: int = MEMORY_LIMIT_BYTES,
+    *,
+    need_target: bool = True,
+    cache_bytes: int = CACHE_BYTES,
 ) -> TrainingStore:
     """Open a NetCDF file or Zarr folder as a `TrainingStore`."""
-    return TrainingStore(open_dataset(Path(path)), str(path), memory_limit, need_target=need_target)
+    dataset = open_dataset(Path(path))
+    return TrainingStore(
+        dataset, str(path), memory_limit, need_target=need_target, cache_bytes=cache_bytes
+    )
 
 
-def _load(array: xr.DataArray, source: str) -> NDArray[np.float32]:
-    values = _read(array, source)
-    if not np.isfinite(values).all() and array.name != CO2:
+def _checked(values: NDArray[np.float32], name: str, source: str) -> NDArray[np.float32]:
+    """Return `values`, or refuse weather with holes; CO2 may have some."""
+    if name not in (CO2, STATION_CO2) and not np.isfinite(values).all():
         raise DataError(
-            f"{source}: variable {array.name!r} has {np.count_nonzero(~np.isfinite(values))} "
+            f"{source}: variable {name!r} has {np.count_nonzero(~np.isfinite(values))} "
             "missing or infinite values; fill them before training"
         )
     return values
+
+
+def _frames_in_chunk(array: xr.DataArray) -> int | None:
+    """Frames that a file holds in one piece; None where it does not say."""
+    chunk = array.encoding.get("preferred_chunks", {}).get("time")
+    return int(chunk) if isinstance(chunk, int) else None
 
 
 def _read(array: xr.DataArray, source: str) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
 
 Indices = NDArray[np.int64]
+Positions = Sequence[int] | Indices
 
 
 def window_ends(store: TrainingStore, frames: Indices, length: int) -> Indices:
@@ -66,19 +67,26 @@ class Windows:
     def __len__(self) -> int:
         return len(self.ends)
 
-    def batches(self, size: int, order: Sequence[int] | Indices | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, order: Positions | None = None) -> Iterator[Batch]:
         """Yield batches of up to `size` windows, in `order` (positions in `ends`)."""
         positions = np.arange(len(self)) if order is None else np.asarray(order)
-        for first in range(0, len(positions), size):
-            yield self.batch(positions[first : first + size])
+        groups = (positions[first : first + size] for first in range(0, len(positions), size))
+        return self.stream(groups)
 
-    def batch(self, positions: Sequence[int] | Indices) -> Batch:
+    def stream(self, groups: Iterable[Positions]) -> Iterator[Batch]:
+        """Yield the batch of each group of positions in `ends`."""
+        return map(self.batch, groups)
+
+    def frames(self, positions: Positions) -> Indices:
+        """Frames (B, T) of the windows at these positions of `ends`."""
+        return self.ends[np.asarray(positions)][:, None] + np.arange(1 - self.length, 1)
+
+    def batch(self, positions: Positions) -> Batch:
         """Assemble the windows at these positions of `ends`."""
-        ends = self.ends[np.asarray(positions)]
-        frames = ends[:, None] + np.arange(1 - self.length, 1)  # (B, T)
+        frames = self.frames(positions)  # (B, T)
         fields = {name: self._auxiliary(name, frames) for name in self.store.auxiliaries}
         if self.with_target:
-            fields[CO2] = torch.from_numpy(self.store.field(CO2, ends))[:, None]
+            fields[CO2] = torch.from_numpy(self.store.field(CO2, frames[:, -1]))[:, None]
         return Batch(fields, self._observations(frames), self._coordinates(frames))
 
     def _auxiliary(self, name: str, frames: Indices) -> Tensor:

@@ -136,5 +136,5 @@ class Tokenizer(nn.Module):
         for name, weight in self.weights.items():
             for parity, matrix in zip(self.frames, weight, strict=True):
                 part = functional.linear(patches[name][parity], matrix)  # (B, T/2, N, D)
-                tokens = tokens + self.gains[name] * part
+                tokens = torch.add(tokens, part, alpha=self.gains[name])
         return tokens

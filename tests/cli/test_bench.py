@@ -8,6 +8,7 @@ import pytest
 from co2net_phys.cli import bench
 from co2net_phys.validation.solver_speed import LIBRARIES
 from co2net_phys.validation.time_to_accuracy import METHODS
+from co2net_phys.validation.training_speed import TrainingSpeed
 from co2net_phys.validation.transport_cases import CASES
 from co2net_phys.validation.transport_schemes import SCHEMES
 
@@ -107,6 +108,38 @@ def test_accuracy(co2phys, monkeypatch):
     table = co2phys("bench", "accuracy", *words).out
     assert table.count("not reached") == len(METHODS)
     assert co2phys("bench", "accuracy", "--wind-every", "often").code == 2
+
+
+def test_train(co2phys):
+    words = ("--size", "XS", "--batch", "1", "--steps", "1", "--device", "cpu")
+    done = co2phys("bench", "train", *words, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found.keys() == typing.get_type_hints(TrainingSpeed).keys()
+    assert found["difference"] < 1e-5
+    assert found["speedup"] > 0 and found["mfu"] > 0
+
+
+def test_train_as_a_table(co2phys):
+    words = ("--size", "XS", "--batch", "1", "--steps", "1", "--device", "cpu", "--no-reference")
+    done = co2phys("bench", "train", *words)
+    assert done.code == 0, done.err
+    title, head, row, speed = done.out.splitlines()
+    assert title.startswith("CO2-Net XS, 5.8 M parameters, 14 GFLOP a sample; batch 1, bf16, cpu")
+    assert head.split() == ["ms/step", "samples/s", "peak", "memory"]
+    assert row.startswith("this one")
+    assert "TFLOP/s (measured)" in speed
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [(("--size", "XL"), "--size"), (("--batch", "0"), "--batch"), (("--device", "abacus"), "auto")],
+)
+def test_train_with_bad_values_is_one_line(co2phys, words, part):
+    done = co2phys("bench", "train", *words)
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert part in line
 
 
 def test_a_missing_subcommand_is_one_line(co2phys):

@@ -81,6 +81,13 @@ def test_batches_follow_an_order(windows):
         assert torch.equal(batch.fields["tas"][place], expected)
 
 
+def test_a_stream_has_a_batch_for_each_group(windows):
+    groups = [np.array([4]), [9, 0, 9]]
+    for batch, group in zip(windows.stream(groups), groups, strict=True):
+        assert torch.equal(batch.fields["tas"], windows.batch(group).fields["tas"])
+    np.testing.assert_array_equal(windows.frames([2]), [[2, 3, 4, 5]])
+
+
 def test_reconstructing_does_not_read_the_target(data):
     store = TrainingStore(data, "w")
     blind = Windows(store, np.array([10]), np.array([0]), 4, with_target=False)

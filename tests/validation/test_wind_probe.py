@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from co2net_phys import metrics, training
+from co2net_phys import metrics, objective
 from co2net_phys.checkpoint import load_model
 from co2net_phys.data.store import TrainingStore, open_store
 from co2net_phys.data.windows import Windows
@@ -230,7 +230,7 @@ def test_a_shuffled_arm_is_taught_the_wind_of_its_other_time(store, tmp_path, mo
         batches.append(batch)
         return wind_loss(output, batch, statistics)
 
-    monkeypatch.setattr(training.losses, "wind_loss", spy)
+    monkeypatch.setattr(objective.losses, "wind_loss", spy)
     config = replace(SMALL, epochs=1, windows_per_epoch=8).training("shuffled", 1)
     prepared = prepare(config, store)
     start(prepared, config, tmp_path, [], [], Callbacks(), False).run()

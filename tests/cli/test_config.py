@@ -1,0 +1,110 @@
+"""Options of a run in a file, and what is refused there."""
+
+import json
+
+import pytest
+import yaml
+
+from co2net_phys.config import TrainingConfig
+from co2net_phys.config_file import LARGEST, read_config, template
+from co2net_phys.data.writer import write_dataset
+from co2net_phys.errors import DataError, UsageError
+
+RUN = (
+    *("--data", "world.zarr", "--size", "XS", "--background", "none", "--device", "cpu"),
+    *("--windows-per-epoch", "4"),
+)
+
+
+def test_what_is_generated_is_the_default_and_explained(co2phys, tmp_path):
+    assert co2phys("config", "generate", "--output", "options.yaml").code == 0
+    assert read_config(tmp_path / "options.yaml") == TrainingConfig()
+    assert co2phys("config", "generate").out.strip() == template().strip()
+    for name in TrainingConfig.model_fields:
+        assert f"\n{name}:" in "\n" + template()
+    assert "# Share of all steps in which the learning rate rises" in template()
+    assert "# dense | stations" in template() and "# ≥ 0 and < 1" in template()
+    assert co2phys("config", "generate", "--output", "options.yaml").code != 0
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("o.yaml", "epochs: 3\nmodel:\n  frames: 4\n"),
+        ("o.toml", "epochs = 3\n[model]\nframes = 4\n"),
+    ],
+)
+def test_a_file_is_checked(co2phys, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    done = co2phys("config", "validate", name, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["chosen"] == {"epochs": 3, "model": {"frames": 4}}
+    shown = yaml.safe_load(co2phys("config", "show", name).out)
+    assert shown["epochs"] == 3 and shown["batch_size"] == 32
+
+
+@pytest.mark.parametrize(
+    "name, text, error, match",
+    [
+        ("o.yaml", "epochz: 3", UsageError, r"o.yaml: epochz"),
+        ("o.yaml", "epochs: -3", UsageError, r"o.yaml: epochs: .*greater"),
+        ("o.yaml", "epochs: [", UsageError, "not valid YAML"),
+        ("o.yaml", "- 3", UsageError, "table of options"),
+        ("o.yaml", "a: &x [1]\nb: *x", UsageError, "aliases"),
+        ("o.yaml", "!!python/object/apply:os.system ['touch hacked']", UsageError, "not valid"),
+        ("o.yaml", "a: " + "[" * 5000, UsageError, "not valid"),
+        ("o.toml", "epochs: 3", UsageError, "not valid TOML"),
+        ("o.json", "{}", UsageError, "must end in"),
+        ("o.yaml", "#" * (LARGEST + 1), DataError, "no file of options"),
+        ("missing.yaml", None, DataError, "missing.yaml: No such file"),
+    ],
+)
+def test_bad_files_are_refused_in_one_line(tmp_path, monkeypatch, name, text, error, match):
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(error, match=match) as caught:
+        read_config(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_the_command_goes_before_the_file_before_the_defaults(co2phys, tmp_path, small_world):
+    write_dataset(small_world(), tmp_path / "world.zarr")
+    (tmp_path / "o.yaml").write_text(
+        "epochs: 2\nlearning_rate: 1.0e-3\nseed: 5\nmodel: {frames: 2, embedding: none}\n"
+    )
+    words = ("--config", "o.yaml", "--seed", "6", "--embedding", "climode", "--set", "warm_up=0.5")
+    assert co2phys("train", *RUN, *words, "--output", "run").code == 0
+    shown = yaml.safe_load(co2phys("config", "show", "run").out)
+    found = {name: shown[name] for name in ("epochs", "learning_rate", "seed", "warm_up")}
+    assert found == {"epochs": 2, "learning_rate": 1e-3, "seed": 6, "warm_up": 0.5}
+    assert (shown["model"]["frames"], shown["model"]["embedding"]) == (2, "climode")
+    assert shown["batch_size"] == 4
+
+
+def test_an_ensemble_is_trained_continued_and_not_mixed(co2phys, tmp_path, small_world):
+    write_dataset(small_world(), tmp_path / "world.zarr")
+    words = ("train", *RUN, "--frames", "2", "--epochs", "1", "--output", "run")
+    done = co2phys(*words, "--ensemble", "2", "--json")
+    assert done.code == 0, done.err
+    members = json.loads(done.out)["members"]
+    assert [member["output"] for member in members] == ["run/member-01", "run/member-02"]
+    assert members[0]["validation_rmse"] != members[1]["validation_rmse"]
+    stations = [
+        json.loads((tmp_path / member["output"] / "last" / "metadata.json").read_text())
+        for member in members
+    ]
+    assert stations[0]["training_stations"] == stations[1]["training_stations"]
+    assert co2phys(*words, "--ensemble", "3").code == 2
+    done = co2phys(*words, "--ensemble", "3", "--resume", "auto", "--json")
+    again = json.loads(done.out)["members"]
+    assert again[:2] == members and len(again) == 3
+    for other in ((), ("--ensemble", "2", "--resume", "auto")):
+        done = co2phys(*words, *other)
+        assert done.code == 2 and "holds an ensemble of 3" in done.err.splitlines()[-1]
+    done = co2phys(*words, "--ensemble", "2", "--overwrite")
+    assert done.code == 0
+    assert not (tmp_path / "run" / "member-03").exists()
+    done = co2phys("reconstruct", "--checkpoint", "run", "--data", "world.zarr", "--output", "r.nc")
+    assert done.code == 0, done.err
