@@ -116,6 +116,7 @@ def command(
 ) -> None:
     """Train CO2-Net on a store; checkpoints and a log go to the folder of the run."""
     from co2net_phys.config import validated_config
+    from co2net_phys.data.atomic import remove
     from co2net_phys.data.store import open_store
     from co2net_phys.devices import choose_device
     from co2net_phys.distributed import team_of
@@ -123,7 +124,7 @@ def command(
 
     options = _options(context, file)
     config = validated_config(console.with_settings(options, settings or []))
-    folders = _folders(output, ensemble, overwrite)
+    folders, extra = _folders(output, ensemble, overwrite)
     continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
     with team_of(choose_device(config.device)) as team:
         if not team.leads:
@@ -132,10 +133,8 @@ def command(
         for number, folder in enumerate(folders):
             member = config
             if ensemble > 1:
-                seeds = {
-                    "seed": config.seed + number,
-                    "station_seed": config.station_seed or config.seed,
-                }
+                stations = config.seed if config.station_seed is None else config.station_seed
+                seeds = {"seed": config.seed + number, "station_seed": stations}
                 member = config.model_copy(update=seeds)
             if ensemble > 1 and not dry_run:
                 console.say(f"member {number + 1} of {ensemble}: {folder}")
@@ -144,6 +143,8 @@ def command(
                 if team.leads:
                     _report_plan(prepared, member, ensemble, as_json)
                 return
+            while extra and team.leads:
+                remove(extra.pop())
             results.append(_train(prepared, member, data, folder, continued[number], team))
         if team.leads:
             _report(results, output, as_json)
@@ -190,25 +191,27 @@ def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
     return options
 
 
-def _folders(output: Path, ensemble: int, overwrite: bool) -> list[Path]:
-    """Folders of the members of a run, or of the only one; refuses to mix runs in one folder."""
-    from co2net_phys.data.atomic import remove
+def _folders(output: Path, ensemble: int, overwrite: bool) -> tuple[list[Path], list[Path]]:
+    """Folders of the members of a run, or of the only one, and those of members too many.
+
+    Refuses to mix runs in one folder.
+    """
     from co2net_phys.ensemble import member_folder, member_folders
 
     alone, there = (output / "last").exists(), member_folders(output)
     if (ensemble > 1 and alone) or (ensemble == 1 and there):
         kind = "a run of one network" if alone else f"an ensemble of {len(there)}"
         raise UsageError(f"{output}: holds {kind}; choose another --output, or remove it")
-    for extra in there[ensemble:]:
-        if not overwrite:
-            raise UsageError(
-                f"{output}: holds an ensemble of {len(there)}, not of {ensemble}; pass "
-                f"--ensemble {len(there)}, or --overwrite"
-            )
-        remove(extra)
     if ensemble == 1:
-        return [output]
-    return [member_folder(output, number) for number in range(1, ensemble + 1)]
+        return [output], []
+    folders = [member_folder(output, number) for number in range(1, ensemble + 1)]
+    extra = [folder for folder in there if folder not in folders]
+    if extra and not overwrite:
+        raise UsageError(
+            f"{output}: holds an ensemble of {len(there)}, not of {ensemble}; pass "
+            f"--ensemble {len(there)}, or --overwrite"
+        )
+    return folders, extra
 
 
 def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> bool:

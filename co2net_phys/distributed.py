@@ -44,12 +44,11 @@ class Team:
             return positions[:1], 0.0
         return mine, len(mine) * self.size / len(positions)
 
-    def means(self, values: dict[str, float], weight: float) -> dict[str, float]:
-        """Averages over the team of each value times the `weight` of its process."""
+    def means(self, values: dict[str, float]) -> dict[str, float]:
+        """Averages over the team of each value, the same in all processes."""
         if self.size == 1:
-            return {name: value * weight for name, value in values.items()}
-        total = torch.tensor([value * weight for value in values.values()], dtype=torch.float64)
-        total = total.to(_device())
+            return dict(values)
+        total = torch.tensor(list(values.values()), dtype=torch.float64, device=_device())
         distributed.all_reduce(total)
         return dict(zip(values, (total / self.size).tolist(), strict=True))
 

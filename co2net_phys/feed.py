@@ -15,8 +15,9 @@ from co2net_phys.data.windows import Windows, shuffled
 from co2net_phys.distributed import Team
 
 Positions = NDArray[np.int64]
-Part = tuple[Positions, Batch]
-"""Positions of windows, and their batch."""
+Part = tuple[float, Positions, Batch]
+"""Weight of the mean loss of some windows in that of the whole batch, their positions, and they
+themselves."""
 
 
 class Feed:
@@ -40,19 +41,24 @@ class Feed:
         self.windows, self.wind_from = windows, wind_from
         self.config, self.team = config, team
 
-    def steps(self, epoch: int, done: int) -> Generator[tuple[float, list[Part]], None, None]:
-        """Weight and parts of this process at every step of an epoch but the first `done`."""
-        shares = list(self._shares(epoch, done))
-        batches = self._batches([part for _, parts in shares for part in parts])
-        for weight, positions in shares:
-            yield weight, [(part, next(batches)) for part in positions]
+    def steps(self, epoch: int, done: int) -> Generator[list[Part], None, None]:
+        """Parts of this process at every step of an epoch but the first `done`.
 
-    def _shares(self, epoch: int, done: int) -> Iterator[tuple[float, list[Positions]]]:
+        All processes have the same number of parts, as they meet at each one (FSDP).
+        """
+        shares = list(self._shares(epoch, done))
+        batches = self._batches([positions for parts in shares for positions, _ in parts])
+        for parts in shares:
+            yield [(weight, positions, next(batches)) for positions, weight in parts]
+
+    def _shares(self, epoch: int, done: int) -> Iterator[list[tuple[Positions, float]]]:
         config = self.config
         order = shuffled(len(self.windows), config.seed, epoch)[: config.windows_per_epoch]
         for first in range(done * config.batch_size, len(order), config.batch_size):
-            mine, weight = self.team.share(order[first : first + config.batch_size])
-            yield weight, np.array_split(mine, min(config.accumulate, len(mine)))
+            batch = order[first : first + config.batch_size]
+            parts = np.array_split(batch, min(config.accumulate, len(batch)))
+            shares = [(*self.team.share(part), len(part) / len(batch)) for part in parts]
+            yield [(positions, weight * share) for positions, weight, share in shares]
 
     def _batches(self, parts: list[Positions]) -> Iterator[Batch]:
         with ExitStack() as stack:

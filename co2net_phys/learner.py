@@ -15,6 +15,7 @@ from co2net_phys.batch import Batch
 from co2net_phys.config import TrainingConfig
 from co2net_phys.devices import autocast
 from co2net_phys.distributed import Team
+from co2net_phys.errors import UsageError
 from co2net_phys.model import CO2Net
 from co2net_phys.objective import Objective
 
@@ -56,7 +57,14 @@ def spread_out(learner: Learner, config: TrainingConfig, team: Team) -> nn.Modul
     Returns
     -------
         What to call in place of `learner`, whose own weights learn.
+
+    Raises
+    ------
+    UsageError
+        A running average of weights that are spread over processes.
     """
+    if config.shard and config.average is not None:
+        raise UsageError("average: is of whole weights; leave it out, or set shard=false")
     layers = learner.model.experts.layers
     for layer in layers:
         if config.recompute:

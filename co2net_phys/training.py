@@ -146,8 +146,8 @@ class Trainer:
             started = time.perf_counter()
             steps = self.feed.steps(self.progress.epoch, self.progress.batch)
             with closing(steps):
-                for weight, parts in steps:
-                    self._step(weight, parts)
+                for parts in steps:
+                    self._step(parts)
                     self._pause()
             self._finish_epoch(time.perf_counter() - started)
         return self.progress
@@ -198,26 +198,21 @@ class Trainer:
             return seen
         return seen.with_fields(**{BACKGROUND: self.cross_fitted.first_guess(seen, ends)})
 
-    def _step(self, weight: float, parts: list[Part]) -> None:
-        """One step of the optimiser, from the gradients of all parts of a batch.
-
-        `weight` is that of this process in the team.
-        """
+    def _step(self, parts: list[Part]) -> None:
+        """One step of the optimiser, from the gradients of all parts of a batch."""
         self.module.train()
         rate = learning_rate(self.config, self._steps_done(), self.steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.zero_grad(set_to_none=True)
         values: dict[str, float] = {}
-        count = sum(len(positions) for positions, _ in parts)
-        for number, (positions, batch) in enumerate(parts, start=1):
-            share = len(positions) / count
+        for number, (weight, positions, batch) in enumerate(parts, start=1):
             with without_exchange(self.module, until_last=number < len(parts)):
                 terms = self._losses(positions, batch)
-                (weight * share * terms[TOTAL]).backward()
+                (weight * terms[TOTAL]).backward()
             for name, value in terms.items():
-                values[name] = values.get(name, 0.0) + share * float(value.detach())
-        values = self.team.means(values, weight)
+                values[name] = values.get(name, 0.0) + weight * float(value.detach())
+        values = self.team.means(values)
         self._require_finite(values[TOTAL])
         if self.config.gradient_clip is not None:
             torch.nn.utils.clip_grad_norm_(self.module.parameters(), self.config.gradient_clip)
@@ -279,7 +274,7 @@ class Trainer:
         with self.average.in_place() if self.average is not None else nullcontext():
             error = validation_rmse(self.model, self.validation, self.device, self.config)
             # All processes measure the same; they must agree to the last bit on what is best.
-            error = self.team.means({"": error}, self.team.size if self.team.leads else 0.0)[""]
+            error = self.team.means({"": self.team.size * error if self.team.leads else 0.0})[""]
             progress.stale += 1
             if error < progress.best:
                 progress.best, progress.stale = error, 0

@@ -154,11 +154,6 @@ class WindClosure:
         self._operator, self.solution = operator, solve_projected(operator, right, expected)
         self._share = self._believed(right)
 
-    @property
-    def iterations(self) -> int:
-        """Steps of conjugate gradients that were taken."""
-        return self.solution.iterations
-
     def values(self) -> Tensor:
         """(K, nlat, nlon, window), tracer unit per s."""
         return self._beyond(self.solution.coefficients, self._share)

@@ -51,7 +51,11 @@ def rows(folder, name):
     return [{k: v for k, v in json.loads(row).items() if k != "seconds"} for row in log]
 
 
-@pytest.mark.parametrize("more", [(), ("--set", "accumulate=2"), ("--set", "shard=true")])
+@pytest.mark.parametrize(
+    "more",
+    [(), ("--set", "accumulate=2"), ("--set", "shard=true", "--set", "accumulate=3")],
+    ids=["plain", "parts", "sharded-parts"],
+)
 def test_two_processes_train_as_one(world, more):
     train(world, "one", 1)
     train(world, "two", 2, *more)
@@ -95,6 +99,6 @@ def test_shares_of_a_batch():
 def test_alone_a_team_is_no_burden():
     team = Team()
     assert team.leads and not team.any(False) and team.any(True)
-    assert team.means({"a": 2.0}, 1.0) == {"a": 2.0}
+    assert team.means({"a": 2.0}) == {"a": 2.0}
     tensor = torch.arange(3)
     assert torch.equal(team.gathered(tensor)[0], tensor)

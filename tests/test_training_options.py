@@ -109,6 +109,11 @@ def test_a_run_with_everything_resumes_bit_for_bit(store, tmp_path):
     assert {"objective.uncertainty.wind", "objective.uncertainty.residual"} <= names
 
 
+def test_an_average_of_spread_weights_is_refused(store, tmp_path):
+    with pytest.raises(UsageError, match=r"average: .*shard=false"):
+        trainer(store, tmp_path, average=0.9, shard=True)
+
+
 def test_patience_ends_a_run_that_no_longer_improves(store, tmp_path):
     """With a learning rate of nothing the first validation stays the best."""
     options = {"epochs": 9, "patience": 2, "learning_rate": 1e-30, "final_learning_rate": 0.0}

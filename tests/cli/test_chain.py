@@ -81,7 +81,12 @@ def test_simulate_makes_a_drop_in_for_the_product(chain):
 
 def test_train_leaves_checkpoints_and_a_log(chain):
     folder, said = chain
-    assert {path.name for path in (folder / "runs/xs").iterdir()} == {"best", "last", "log.csv", "log.jsonl"}
+    assert {path.name for path in (folder / "runs/xs").iterdir()} == {
+        "best",
+        "last",
+        "log.csv",
+        "log.jsonl",
+    }
     metadata = json.loads((folder / "runs/xs/best/metadata.json").read_text())
     assert (len(metadata["training_stations"]), len(metadata["held_out_stations"])) == (72, 24)
     assert metadata["provenance"]["co2phys_command"] == " ".join(("co2phys", *TRAIN))

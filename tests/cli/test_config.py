@@ -103,8 +103,11 @@ def test_an_ensemble_is_trained_continued_and_not_mixed(co2phys, tmp_path, small
     for other in ((), ("--ensemble", "2", "--resume", "auto")):
         done = co2phys(*words, *other)
         assert done.code == 2 and "holds an ensemble of 3" in done.err.splitlines()[-1]
-    done = co2phys(*words, "--ensemble", "2", "--overwrite")
-    assert done.code == 0
+    fewer = (*words, "--ensemble", "2", "--overwrite")
+    assert co2phys(*fewer, "--dry-run").code == 0
+    assert co2phys(*fewer, "--data", "nowhere.zarr").code == 3
+    assert (tmp_path / "run" / "member-03").exists(), "nothing was trained in its place"
+    assert co2phys(*fewer).code == 0
     assert not (tmp_path / "run" / "member-03").exists()
     done = co2phys("reconstruct", "--checkpoint", "run", "--data", "world.zarr", "--output", "r.nc")
     assert done.code == 0, done.err
