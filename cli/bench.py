@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from co2net_phys.cli import console
+from co2net_phys.cli import bench_prepare, console
 from co2net_phys.cli.bench_loader import loader
 from co2net_phys.errors import UsageError
 
@@ -284,3 +284,4 @@ def _training_table(found: dict[str, Any]) -> str:
 
 
 app.command()(loader)
+app.command("prepare")(bench_prepare.command)

@@ -18,6 +18,9 @@ def command(
         int | None, typer.Option(min=1, help="Windows in an epoch.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Weather, stations, weights.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a simulation that was interrupted.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
     """Reconstruct an invented Earth from its stations, and compare with simple rivals.
@@ -30,7 +33,9 @@ def command(
 
     given = {"days": days, "epochs": epochs, "windows_per_epoch": windows_per_epoch, "seed": seed}
     config = DemoConfig(**{name: value for name, value in given.items() if value is not None})
-    result = run_demo(config, output, console.progress, console.say, console.command_line())
+    result = run_demo(
+        config, output, console.progress, console.say, console.command_line(), resume=resume
+    )
     lines = [f"{'method':<22}{'RMSE':>8}{'ACC':>8}   (µmol mol-1, final block, whole globe)"]
     ranked = sorted(result["methods"].items(), key=lambda item: float(item[1]["rmse"]))
     lines += [f"{name:<22}{row['rmse']:8.3f}{row['acc']:8.3f}" for name, row in ranked]

@@ -13,8 +13,10 @@ import typer
 
 from co2net_phys import __version__
 from co2net_phys.cli import (
+    ablate,
     bench,
     config,
+    data,
     demo,
     evaluate,
     info,
@@ -36,12 +38,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe, info,
+    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe, ablate, info,
 )  # fmt: skip
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 app.add_typer(bench.app, name="bench")
 app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")
 
 
 DATA, INTERRUPTED = 3, 130

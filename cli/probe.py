@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.stopping import stopping
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -121,7 +119,7 @@ def _run(
     from co2net_phys.validation.wind_probe import run_probe
     from co2net_phys.validation.wind_probe_results import table, write_results
 
-    with console.progress("probe", 1) as bar, _stopping(output) as should_stop:
+    with console.progress("probe", 1) as bar, stopping(output) as should_stop:
 
         def report(done: int, total: int, note: str) -> None:
             bar.total = total
@@ -133,38 +131,3 @@ def _run(
         )  # fmt: skip
     write_results(output, summary, example)
     console.give(summary, as_json, f"{table(summary)}\nopen {output / 'wind-probe.png'}")
-
-
-@contextmanager
-def _stopping(output: Path) -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C or SIGTERM, so that the block can end with its state saved; a second one ends it.
-
-    Gives the function that says whether to stop, which is asked once more at the end.
-    """
-    from co2net_phys.training import Interrupted
-
-    received: list[int] = []
-    usual = {
-        signal.SIGINT: signal.default_int_handler,
-        signal.SIGTERM: signal.getsignal(signal.SIGTERM),
-    }
-
-    def restore() -> None:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        restore()
-
-    for number in usual:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(received)
-        if received:
-            raise Interrupted
-    except Interrupted:
-        console.say(f"stopped; go on with --resume (state in {output})")
-        raise (KeyboardInterrupt if received[0] == signal.SIGINT else console.Terminated) from None
-    finally:
-        restore()

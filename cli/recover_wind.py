@@ -65,8 +65,9 @@ def command(
         int, typer.Option(min=1, max=2, help="Components that must be determined somewhere.")
     ] = 1,
     largest_error: Annotated[
-        float, typer.Option(help="Standard error up to which a component is told, m s-1.")
-    ] = 10.0,
+        float | None,
+        typer.Option(help="Standard error up to which a component is told, m s-1; default 10."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
@@ -88,6 +89,8 @@ def command(
     refuse_replacing_input(output, file)
     if wind_truncation is not None and method == "pointwise":
         raise UsageError("--wind-truncation has no effect with --method pointwise; leave it out")
+    if largest_error is not None and method == "global":
+        raise UsageError("--largest-error has no effect with --method global; leave it out")
     settings = WindSettings(
         method=method,
         diffusivity=diffusivity,
@@ -97,7 +100,7 @@ def command(
         window=window,
         truncation=truncation,
         wind_truncation=wind_truncation,
-        largest_error=largest_error,
+        largest_error=WindSettings.largest_error if largest_error is None else largest_error,
         components=components,
     )
     where: dict[str, Any] = {"level": level, "select": console.selection(select or [])}

@@ -44,6 +44,13 @@ def command(
         typer.Option(help="First guess the network corrects (paper: none)."),
     ] = "climatology-kriging",
     frames: Annotated[int, typer.Option(help="Frames in a window, even.")] = 8,
+    sample_every: Annotated[
+        int, typer.Option(min=1, help="Steps of the store from one frame to the next.")
+    ] = 1,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="Auxiliary not to read, such as huss; may be repeated."),
+    ] = None,
     embedding: Annotated[
         Literal["wind", "climode", "none"], typer.Option(help="Space and time input channels.")
     ] = "wind",
@@ -159,7 +166,10 @@ OPTIONS = {
     ),
     **dict.fromkeys(("size", "background", "epochs", "windows_per_epoch", "batch_size"), ""),
     **dict.fromkeys(("learning_rate", "weight_decay", "wind_weight", "residual_weight"), ""),
-    **dict.fromkeys(("mass_weight", "target", "validate_every", "training_stations"), ""),
+    **dict.fromkeys(
+        ("sample_every", "without", "mass_weight", "target", "validate_every", "training_stations"),
+        "",
+    ),
     **dict.fromkeys(("seed", "device", "precision", "series_on_device"), ""),
 }
 """Group of the configuration that an option of the command belongs to."""
@@ -182,6 +192,7 @@ def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
             options["model"] |= {key: part for key, part in value.items() if key not in given}
         elif name not in given:
             options[name] = value
+    options["without"] = options["without"] or ()
     if options["batch_size"] is None:
         options["batch_size"] = SMALL_BATCH if options["size"] == "XS" else 32
     if options["model"]["experts"] != "both":

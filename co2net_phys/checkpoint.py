@@ -2,29 +2,41 @@
 
 A checkpoint is a folder. It is written beside its place and renamed, and the one before is kept as
 `<name>.previous`, so that neither a crash nor a corrupt file loses more than one checkpoint.
+What is read is checked first: see `co2net_phys.checkpoint_contents`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from co2net_phys.baselines import build_baseline
-from co2net_phys.data.atomic import explained_writing_errors
+from co2net_phys.checkpoint_contents import (
+    Contents,
+    checksum_of,
+    described_model,
+    is_training_tensor,
+    make_model,
+    read_metadata,
+    read_tensors,
+    require_finite,
+    require_random_states,
+    training_forms,
+    weight_forms,
+)
+from co2net_phys.data.atomic import explained_writing_errors, flush_entry, remove
 from co2net_phys.errors import Co2physError, DataError
 from co2net_phys.json_text import json_text
-from co2net_phys.model import CO2Net, CO2NetConfig
+from co2net_phys.model import CO2Net
 
 LOG = logging.getLogger(__name__)
 
@@ -35,6 +47,9 @@ UNREADABLE = (
     SafetensorError, Co2physError,
 )  # fmt: skip
 """What reading a damaged checkpoint raises; `Co2physError` where the metadata makes no sense."""
+
+LONGEST_PROBLEM = 200
+"""Characters told of why a checkpoint is unreadable; what is in it is not to flood a terminal."""
 
 Loaded = TypeVar("Loaded")
 
@@ -60,8 +75,8 @@ def save_checkpoint(
     """
     with explained_writing_errors(folder, 0):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
         temporary = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
             files = {
@@ -75,7 +90,7 @@ def save_checkpoint(
                         key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()
                     }
                     _save_tensors(plain, temporary / name)
-                    checksums[name] = _checksum(temporary / name)
+                    checksums[name] = checksum_of(temporary / name)
             content = {**metadata, **_description(model), "sha256": checksums}
             (temporary / METADATA).write_text(json_text(content))
             _flush(temporary)
@@ -96,14 +111,11 @@ def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
     """
 
     def read(place: Path) -> tuple[CO2Net, dict[str, Any]]:
-        metadata = _metadata(place)
-        background = metadata["background"]
-        model = CO2Net(
-            CO2NetConfig(**metadata["model"]),
-            None if background is None else build_baseline(background),
-        )
-        model.load_state_dict(_tensors(place, WEIGHTS, metadata))
-        return model.eval(), {**metadata, "folder": str(place)}
+        metadata = read_metadata(place / METADATA)
+        weights = _weights(place, metadata, described_model(metadata))
+        model = make_model(metadata)
+        model.load_state_dict(weights)
+        return model.eval(), Contents({**metadata, "folder": str(place)}, place / METADATA)
 
     return _first_readable(folder, read)
 
@@ -116,16 +128,26 @@ def load_metadata(folder: Path) -> dict[str, Any]:
     DataError
         Neither the checkpoint nor one before it can be read.
     """
-    return _first_readable(folder, _metadata)
+    return _first_readable(folder, lambda place: read_metadata(place / METADATA))
 
 
 def load_training(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-    """Return (weights, training tensors, metadata) of a checkpoint to resume from."""
+    """Return (weights, training tensors, metadata) of a checkpoint to resume from.
+
+    Raises
+    ------
+    DataError
+        Neither the checkpoint nor one before it can be read.
+    """
 
     def read(place: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-        metadata = _metadata(place)
-        weights = _tensors(place, WEIGHTS, metadata)
-        return weights, _tensors(place, TRAINING, metadata), metadata
+        metadata = read_metadata(place / METADATA)
+        model = described_model(metadata)
+        needed = training_forms(model, averaged=_is_averaged(metadata))
+        checksum = metadata["sha256"].get(TRAINING)
+        tensors = read_tensors(place / TRAINING, checksum, needed, is_training_tensor)
+        require_random_states(place / TRAINING, tensors)
+        return _weights(place, metadata, model), tensors, metadata
 
     return _first_readable(folder, read)
 
@@ -140,7 +162,7 @@ def find_checkpoint(path: Path) -> Path:
     """
     path = path if path.name else path.resolve()  # "." has no name to put ".previous" behind
     for candidate in (path, path / "best", path / "last"):
-        if any((place / METADATA).exists() for place in (candidate, previous(candidate))):
+        if any(os.path.lexists(place / METADATA) for place in kept(candidate)):
             return candidate
     raise DataError(f"{path}: no checkpoint here; give the --output folder of `co2phys train`")
 
@@ -151,11 +173,11 @@ def previous(folder: Path, steps: int = 1) -> Path:
 
 
 def kept(folder: Path) -> list[Path]:
-    """Where `folder` and the checkpoints before it are, the latest first."""
-    places = [folder, previous(folder)]
-    while previous(folder, len(places)).exists():
-        places.append(previous(folder, len(places)))
-    return places
+    """Where `folder` is, or should be, and the checkpoints before it, the latest first."""
+    name = re.compile(rf"{re.escape(folder.name)}\.previous(?:-(\d+))?")
+    found = {path: name.fullmatch(path.name) for path in _beside(folder)}
+    steps = {path: int(match[1] or 1) for path, match in found.items() if match}
+    return [folder, *sorted(steps, key=lambda path: steps[path])]
 
 
 def _description(model: CO2Net) -> dict[str, Any]:
@@ -172,7 +194,7 @@ def _first_readable(folder: Path, read: Callable[[Path], Loaded]) -> Loaded:
         try:
             loaded = read(place)
         except UNREADABLE as error:
-            problems.append((str(error).strip().splitlines() or [type(error).__name__])[0])
+            problems.append(_problem(error))
             continue
         if problems:
             LOG.warning("%s: unreadable (%s); using the one before it", folder, problems[0])
@@ -180,17 +202,24 @@ def _first_readable(folder: Path, read: Callable[[Path], Loaded]) -> Loaded:
     raise DataError(f"{folder}: not a readable checkpoint ({problems[0]}); train again")
 
 
-def _metadata(place: Path) -> dict[str, Any]:
-    content = json.loads((place / METADATA).read_text())
-    if not isinstance(content, dict):
-        raise ValueError(f"{METADATA} is not an object")
-    return content
+def _problem(error: BaseException) -> str:
+    """The first line of an error, short and without what would steer a terminal."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    shown = "".join(letter if letter.isprintable() else "?" for letter in line)
+    return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:LONGEST_PROBLEM]} …"
 
 
-def _tensors(place: Path, name: str, metadata: Mapping[str, Any]) -> dict[str, Tensor]:
-    if metadata["sha256"].get(name) != _checksum(place / name):
-        raise DataError(f"{place / name}: checksum differs from {METADATA}")
-    return dict(load_file(place / name))
+def _weights(place: Path, metadata: Mapping[str, Any], model: CO2Net) -> dict[str, Tensor]:
+    """Weights of the network that `model` describes, and its background's fitted values."""
+    checksum = metadata["sha256"].get(WEIGHTS)
+    weights = read_tensors(place / WEIGHTS, checksum, weight_forms(model))
+    require_finite(place / WEIGHTS, weights, dict(model.named_parameters()))
+    return weights
+
+
+def _is_averaged(metadata: Mapping[str, Any]) -> bool:
+    """Whether the run keeps a running average of its weights."""
+    return metadata.get("config", {}).get("average") is not None
 
 
 def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
@@ -204,23 +233,34 @@ def _save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
         raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _flush(folder: Path) -> None:
-    for path in folder.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    for path in (*folder.iterdir(), folder):
+        flush_entry(path)
 
 
 def _replace(temporary: Path, folder: Path, keep: int) -> None:
-    """Rename into place; at every moment `folder` or its predecessor is whole."""
-    places = kept(folder)
-    for place in places[keep - 1 :]:
-        shutil.rmtree(place, ignore_errors=True)
-    for older in range(min(keep, len(places)) - 1, -1, -1):
-        if places[older].exists():
-            places[older].rename(previous(folder, older + 1))
+    """Rename into place; whatever was there stays until the new one has reached the disk."""
+    if os.path.lexists(folder):
+        free = next(steps for steps in count(1) if not os.path.lexists(previous(folder, steps)))
+        places = [folder, *(previous(folder, steps) for steps in range(1, free + 1))]
+        for newer, older in reversed(list(pairwise(places))):
+            newer.rename(older)
     temporary.rename(folder)
+    flush_entry(folder.parent)
+    for place in kept(folder)[keep:]:
+        remove(place)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote `folder` have left."""
+    for path in _beside(folder):
+        if re.fullmatch(rf"{re.escape(folder.name)}\.tmp-\d+", path.name):
+            remove(path)
+
+
+def _beside(folder: Path) -> list[Path]:
+    """What lies beside a checkpoint, as far as it may be seen."""
+    try:
+        return list(folder.parent.iterdir())
+    except OSError:
+        return []

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import Split
 from co2net_phys.errors import UsageError
+from co2net_phys.model_config import CO2NetConfig
 
 Background = Literal[
     "none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"
@@ -24,6 +25,10 @@ class TrainingConfig(BaseModel):
     size: Literal["XS", "S", "B", "L"] = "S"
     model: dict[str, Any] = Field(default_factory=dict)
     """Further fields of `CO2NetConfig`, for example `{"embedding": "climode"}`."""
+    sample_every: int = Field(default=1, ge=1)
+    """Steps of the store from one frame of a window to the next (table 6b)."""
+    without: tuple[str, ...] = ()
+    """Auxiliaries of the store that the network does not read (table 6c)."""
     background: Background = "climatology-kriging"
     """First guess that the network corrects (`none`: paper)."""
 
@@ -69,7 +74,8 @@ class TrainingConfig(BaseModel):
     station_seed: int | None = Field(default=None, ge=0)
     """Of their choice; None takes `seed`. Members of an ensemble share it."""
     split: Split | None = None
-    """Blocks of time; None cuts the record by the rule of `co2net_phys.data.splits`."""
+    """Blocks of time; None takes those the store was prepared for, or cuts the record by the rule
+    of `co2net_phys.data.splits`."""
 
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
@@ -102,6 +108,30 @@ class TrainingConfig(BaseModel):
     def decodes_times(self) -> bool:
         """Whether a loss needs the fields at all token times."""
         return self.residual_weight > 0 or self.mass_weight > 0
+
+
+SHORTEST = 6
+"""Frames of a window with two residuals, which can differ."""
+
+
+def check_losses(config: TrainingConfig, model: CO2NetConfig) -> None:
+    """Refuse losses that a network cannot have.
+
+    Raises
+    ------
+    UsageError
+        A physical loss for a target other than CO2, or the residual in windows too short for it.
+    """
+    if config.decodes_times and model.target_variable != CO2:
+        raise UsageError(
+            f"residual_weight, mass_weight: the equation is that of {CO2!r}, not of "
+            f"{model.target_variable!r}; set them to 0"
+        )
+    if config.residual_weight and model.frames < SHORTEST:
+        raise UsageError(
+            f"residual_weight: a source that is constant in a window shows only in {SHORTEST} "
+            f"frames or more, the model has {model.frames}; set model.frames or the weight to 0"
+        )
 
 
 MAY_DIFFER = (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -15,8 +17,12 @@ from co2net_phys.errors import DataError, UsageError
 
 SUFFIXES = (".yaml", ".yml", ".toml")
 
-LARGEST = 2**20
-"""Bytes of a file that is read; options take some kilobytes, and YAML can be made to explode."""
+LARGEST, DEEPEST = 2**17, 20
+"""Bytes of a file that is read, and tables within tables in it; options take some kilobytes, and
+YAML can be made to explode, or to take hours."""
+
+LARGEST_NUMBER = 2**63 - 1
+"""Beyond it no option has a meaning, and seeds no place."""
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -27,26 +33,30 @@ def read_options(path: Path) -> dict[str, Any]:
     DataError
         The file cannot be read, or is far too large to hold options.
     UsageError
-        It is neither YAML nor TOML, has aliases, or is no table of options.
+        It is neither YAML nor TOML, has aliases, names an option twice, or is no table of options
+        that are finite.
     """
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: the name must end in {', '.join(SUFFIXES)}")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; give the file of options") from error
     if len(content) > LARGEST:
-        raise DataError(f"{path}: {len(content)} bytes are no file of options")
+        raise DataError(f"{path}: more than {LARGEST} bytes are no file of options")
     try:
-        text = content.decode()
+        text = content.decode("utf-8-sig")
         options = tomllib.loads(text) if path.suffix == ".toml" else _yaml(text, path)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         first = (str(error).strip().splitlines() or ["unreadable"])[0]
         raise UsageError(f"{path}: not valid {path.suffix[1:].upper()} ({first})") from error
     if options is None:
         return {}
-    if not isinstance(options, dict) or not all(isinstance(name, str) for name in options):
+    if not isinstance(options, dict):
         raise UsageError(f"{path}: must be a table of options such as 'epochs: 10'")
+    for problem in _problems(options, ""):
+        raise UsageError(f"{path}: {problem}")
     return options
 
 
@@ -81,10 +91,57 @@ def template() -> str:
 
 
 def _yaml(text: str, path: Path) -> Any:
-    """Plain values only: an alias could stand for billions of them."""
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise UsageError(f"{path}: aliases (*name) are not taken; write the value out")
+    """Plain values only, each said once: an alias could stand for billions of them."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):  # as it is read, so that it can be left
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(f"{path}: aliases (*name) are not taken; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError("nested too deeply")
+    for name in _repeated(yaml.compose(text, yaml.SafeLoader)):
+        raise UsageError(f"{path}: {name} is given twice; keep one")
     return yaml.safe_load(text)
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[str]:
+    """Names that a table has more than once, of which YAML would take the last."""
+    if isinstance(node, yaml.SequenceNode):
+        for part in node.value:
+            yield from _repeated(part)
+    elif isinstance(node, yaml.MappingNode):
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        yield from (repr(name)[:40] for name in names if names.count(name) > 1)
+        for _, part in node.value:
+            yield from _repeated(part)
+
+
+def _problems(value: Any, where: str) -> Iterator[str]:
+    """What no option may be: a name that is none, a number that is not finite, or far too large."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if not isinstance(name, str) or not name.isprintable():
+                yield f"{where or 'the file'} has {str(name)[:40]!r} where a name belongs"
+            else:
+                yield from _problems(part, f"{where}.{name}" if where else name)
+    elif where == "model":
+        yield "model: must be a table of options such as 'frames: 8'"
+    elif isinstance(value, list):
+        for part in value:
+            yield from _problems(part, where)
+    elif not _is_sound(value):
+        yield f"{where}: {str(value)[:40]} is not finite, or far too large"
+
+
+def _is_sound(value: Any) -> bool:
+    """Whether a number, or a text that would be read as one, is finite and of a sane size."""
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_NUMBER
+    try:
+        return not isinstance(value, float | str) or math.isfinite(float(value))
+    except ValueError:
+        return True  # a text
 
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}

@@ -101,10 +101,15 @@ def run_demo(
     progress: ShowProgress,
     say: Callable[[str], None],
     command: list[str],
+    *,
+    resume: bool = False,
 ) -> dict[str, Any]:
-    """Run the experiment in `folder`; return what `metrics.json` holds."""
+    """Run the experiment in `folder`; return what `metrics.json` holds.
+
+    With `resume` a simulation that was interrupted is taken up where it stopped.
+    """
     began = time.perf_counter()
-    store = twin_store(config, folder / "twin.zarr", progress, say, command)
+    store = twin_store(config, folder / "twin.zarr", progress, say, command, resume=resume)
     trained = folder / "runs" / "xs"
     curve = _train(config, store, trained, progress, say, command)
     model, metadata = load_model(trained / "best")

@@ -173,10 +173,13 @@ class CO2Net(nn.Module):
         """Return u and v (B, T, H, W) in m/s, or z-scored for the index scaling."""
         if not self.embedding.needs_wind:
             return None, None
-        u, v = (self._field(batch, name) for name in WIND)
-        if self.config.wind_scaling == "index":
+        given = self.config.embedded_wind
+        wind = {name: self._field(batch, name) for name in given}
+        if self.config.wind_scaling == "index" and "vas" in wind:
             mean, deviation = self.config.statistics["vas"]
-            v = (v - mean) / deviation
+            wind["vas"] = (wind["vas"] - mean) / deviation
+        still = torch.zeros_like(wind[given[0]])
+        u, v = (wind.get(name, still) for name in WIND)
         return u, v
 
     @staticmethod

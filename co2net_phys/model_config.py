@@ -113,6 +113,11 @@ class CO2NetConfig(BaseModel):
         return tuple(name for name in self.auxiliaries if name not in withheld)
 
     @property
+    def embedded_wind(self) -> tuple[str, ...]:
+        """Wind components that the embedding reads: what is no input is not read there either."""
+        return tuple(name for name in WIND if name in self.inputs)
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Fields of a reconstruction: the target, and its standard error if it is predicted."""
         error = (standard_error_name(self.target_variable),) if self.predict_variance else ()
@@ -126,7 +131,7 @@ class CO2NetConfig(BaseModel):
     def make_embedding(self) -> Embedding:
         """Return the module that makes the embedding channels."""
         kind, scaling, spacing = self.embedding, self.wind_scaling, self.frame_spacing_s
-        return Embedding(kind, scaling, spacing, wind_withheld=self.withhold_wind)
+        return Embedding(kind, scaling, spacing, wind_withheld=not self.embedded_wind)
 
     def groups(self, *, background: bool) -> dict[str, Group]:
         """Return the groups of input channels, in order; see `co2net_phys.nn.tokenizer`."""

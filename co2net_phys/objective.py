@@ -9,18 +9,14 @@ from torch import Tensor, nn
 
 from co2net_phys import losses
 from co2net_phys.batch import Batch
-from co2net_phys.config import TrainingConfig
-from co2net_phys.data.schema import CO2, standard_error_name
-from co2net_phys.errors import UsageError
+from co2net_phys.config import TrainingConfig, check_losses
+from co2net_phys.data.schema import standard_error_name
 from co2net_phys.model import DECODED, WIND, CO2NetConfig
 from co2net_phys.physics_losses import TransportResidual, mass_loss
 from co2net_phys.solvers import SECONDS_PER_DAY, Grid
 from co2net_phys.targets import observations_of, target_field
 
 SECONDS_PER_YEAR = 365.2425 * SECONDS_PER_DAY
-
-SHORTEST = 6
-"""Frames of a window with two residuals, which can differ."""
 
 
 class Objective(nn.Module):
@@ -43,7 +39,7 @@ class Objective(nn.Module):
     Raises
     ------
     UsageError
-        A physical loss for a target other than CO2, or the residual in windows too short for it.
+        The weights contradict the network, see `check_losses`.
     """
 
     area: Tensor
@@ -52,16 +48,7 @@ class Objective(nn.Module):
         super().__init__()
         self.config, self.model = config, model
         self.scale = model.statistics[model.target_variable][1]
-        if config.decodes_times and model.target_variable != CO2:
-            raise UsageError(
-                f"residual_weight, mass_weight: the equation is that of {CO2!r}, not of "
-                f"{model.target_variable!r}; set them to 0"
-            )
-        if config.residual_weight and model.frames < SHORTEST:
-            raise UsageError(
-                f"residual_weight: a source that is constant in a window shows only in {SHORTEST} "
-                f"frames or more, the model has {model.frames}; set model.frames or the weight to 0"
-            )
+        check_losses(config, model)
         self.weights = {
             "supervised": 1.0,
             "wind": config.wind_weight if model.wind_probe else 0.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from co2net_phys.baselines import BASELINES, Baseline
 from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
-from co2net_phys.config import TrainingConfig
+from co2net_phys.config import TrainingConfig, check_losses
 from co2net_phys.data.schema import CO2
-from co2net_phys.data.splits import GAP_DAYS, Split, block_split, split_frames
+from co2net_phys.data.splits import GAP_DAYS, Split, split_frames, split_of
 from co2net_phys.data.stations import Station, split_stations
 from co2net_phys.data.statistics import field_statistics
 from co2net_phys.data.store import TrainingStore
@@ -67,7 +67,7 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
         The model's options contradict the store.
     """
     frames = _window_length(config)
-    split = config.split or block_split(store, frames)
+    split = config.split or split_of(store, frames)
     seed = config.seed if config.station_seed is None else config.station_seed
     training, held_out = chosen_stations(store, config.training_stations, seed)
     if config.target_variable != CO2 and config.background != "none":
@@ -80,12 +80,13 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
     if not fit and config.background != "none":
         config = config.model_copy(update={"background": "station-mean"})
     model = _build(config, store, train_frames, indices)
-    blocks = {
-        name: Windows(
-            store, window_ends(store, split_frames(store, split, name), frames), indices, frames
-        )
+    check_losses(config, model.config)
+    every = config.sample_every
+    ends = {
+        name: window_ends(store, split_frames(store, split, name), frames, every)
         for name in ("train", "validation")
     }
+    blocks = {name: Windows(store, ends[name], indices, frames, spacing=every) for name in ends}
     cross_fitted = (
         cross_fit(config.background, store, train_frames, indices, frames) if fit else None
     )
@@ -187,7 +188,7 @@ def _build(
     given = {
         "size": config.size,
         "grid": store.shape,
-        "frame_spacing_s": store.time_step,
+        "frame_spacing_s": config.sample_every * store.time_step,
         "statistics": field_statistics(store, frames),
     }
     fixed = sorted(set(given) & set(config.model))
@@ -195,7 +196,7 @@ def _build(
         raise UsageError(f"model.{fixed[0]} follows from the data and --size; leave it out")
     options: dict[str, Any] = {
         "frames": DEFAULT_FRAMES,
-        "auxiliaries": store.auxiliaries,
+        "auxiliaries": _auxiliaries(store, config.without),
         "decode_times": config.decodes_times,
         **config.model,
         **given,
@@ -206,6 +207,17 @@ def _build(
     background = fit_background(config.background, store, frames, stations, options["frames"])
     torch.manual_seed(config.seed)
     return CO2Net(CO2NetConfig(**options), background)
+
+
+def _auxiliaries(store: TrainingStore, without: Sequence[str]) -> tuple[str, ...]:
+    """Those of the store, but the ones that are taken away."""
+    for name in without:
+        if name not in store.auxiliaries:
+            raise UsageError(
+                f"without: {name!r} is no auxiliary of {store.source}; it has "
+                f"{', '.join(store.auxiliaries) or 'none'}"
+            )
+    return tuple(name for name in store.auxiliaries if name not in without)
 
 
 def _require_wind(store: TrainingStore, options: Mapping[str, Any]) -> None:

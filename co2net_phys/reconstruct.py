@@ -198,7 +198,8 @@ def windows_of(
             f"{store.source}: grid {store.shape}, the model was trained on {model.config.grid}; "
             "regrid the store or train on this grid"
         )
-    _require_same_axes(model, metadata, store)
+    spacing = _frame_spacing(model, store)
+    _require_same_axes(metadata, store)
     read = {*model.config.auxiliaries, model.config.target_variable} - {CO2}
     missing = sorted(read - set(store.auxiliaries))
     if missing:
@@ -207,20 +208,27 @@ def windows_of(
     length = model.config.frames
     return Windows(
         store,
-        window_ends(store, frames, length),
+        window_ends(store, frames, length, spacing),
         store.station_indices(metadata["training_stations"]),
         length,
         with_target=False,
+        spacing=spacing,
     )
 
 
-def _require_same_axes(model: CO2Net, metadata: Mapping[str, Any], store: TrainingStore) -> None:
-    spacing = model.config.frame_spacing_s
-    if abs(store.time_step - spacing) > SPACING_TOLERANCE * spacing:
+def _frame_spacing(model: CO2Net, store: TrainingStore) -> int:
+    """Steps of the store between the frames of the model's windows."""
+    seconds = model.config.frame_spacing_s
+    steps = round(seconds / store.time_step)
+    if abs(steps * store.time_step - seconds) > SPACING_TOLERANCE * seconds:
         raise DataError(
             f"{store.source}: time step {store.time_step:g} s, the model was trained on "
-            f"{spacing:g} s; resample the store or train on this time step"
+            f"{seconds:g} s; resample the store or train on this time step"
         )
+    return steps
+
+
+def _require_same_axes(metadata: Mapping[str, Any], store: TrainingStore) -> None:
     for axis, found in (("latitude", store.latitude), ("longitude", store.longitude)):
         known = metadata.get(axis)
         if known is not None and not np.allclose(found, known, atol=1e-3):

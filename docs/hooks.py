@@ -19,7 +19,6 @@ import tomllib
 import types
 import typing
 from datetime import datetime
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -115,13 +114,13 @@ def _described(node: ast.stmt) -> str:
     return ""
 
 
-def command_reference(name: str, member: str = "") -> str:
-    """Help text and options of one command, or of the `member` of a group, as Markdown."""
-    command = commands()[name].commands[member] if member else commands()[name]
-    module = import_module(f"co2net_phys.cli.{name.replace('-', '_')}")
-    function = getattr(module, member or "command")
-    annotations = typing.get_type_hints(function, include_extras=True)
-    lines = [command.help or "", "", f"```\n{_usage(f'{name} {member}'.strip(), command)}\n```", ""]
+def command_reference(*words: str) -> str:
+    """Help text and options of one command, in a group or not, as Markdown."""
+    command = commands()[words[0]]
+    for word in words[1:]:
+        command = command.commands[word]
+    annotations = typing.get_type_hints(command.callback.__wrapped__, include_extras=True)
+    lines = [command.help or "", "", f"```\n{_usage(' '.join(words), command)}\n```", ""]
     lines += ["| option | value | default | meaning |", "|---|---|---|---|"]
     rows = [
         _row(parameter, annotations[parameter.name])

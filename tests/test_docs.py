@@ -63,7 +63,7 @@ def test_every_command_line_parses(path, commands):
         words = [word for word in shlex.split(line, comments=True)[1:] if word != "--quiet"]
         assert words[0] in commands, line
         command, rest = commands[words[0]], words[1:]
-        if hasattr(command, "commands"):  # a group: the next word names its member
+        while hasattr(command, "commands"):  # a group: the next word names its member
             assert rest[0] in command.commands, line
             command, rest = command.commands[rest[0]], rest[1:]
         context = command.make_context(words[0], rest)  # raises on a wrong option
@@ -134,10 +134,14 @@ def test_the_site_asks_for_nothing_from_the_network(settings):
 
 def test_the_command_page_documents_every_command(commands):
     page = (DOCS / "reference" / "cli.md").read_text()
-    names = []
-    for name, command in commands.items():
-        members = getattr(command, "commands", None)
-        names += [name] if members is None else [f"{name} {member}" for member in members]
+
+    def named(commands, group=""):
+        for name, command in commands.items():
+            members = getattr(command, "commands", None)
+            whole = f"{group} {name}".strip()
+            yield from [whole] if members is None else named(members, whole)
+
+    names = list(named(commands))
     assert re.findall(r"<!-- command: ([\w -]+) -->", page) == names
 
 

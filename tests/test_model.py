@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import torch.utils.flop_counter
@@ -8,10 +9,15 @@ from torch import nn
 from co2net_phys.batch import Batch, Coordinates, Observations
 from co2net_phys.cost import activation_memory, count_parameters, forward_flops
 from co2net_phys.data.schema import AUXILIARIES, BACKGROUND, CO2
+from co2net_phys.data.store import TrainingStore
+from co2net_phys.data.windows import Windows
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.losses import supervised_loss, wind_loss
 from co2net_phys.model import DECODED, HOMOGENEOUS, PARTICULAR, CO2Net, CO2NetConfig
 from co2net_phys.nn.connection import PositionTerms
+from co2net_phys.preparation import fit_background
+
+pytestmark = pytest.mark.usefixtures("small_world")  # one thread: these networks are small
 
 GRID, FRAMES = (18, 24), 4
 STATISTICS = dict.fromkeys(AUXILIARIES, (0.0, 1.0)) | {
@@ -232,6 +238,62 @@ def test_a_planted_cell_is_found_where_it_was_put(row, column):
     assert field[0].std() == 0 and (field[1] > field[0].max()).sum() == 1
 
 
+LARGER = (27, 48)
+"""Three rows and four columns of patches."""
+
+THROUGH = [
+    {},
+    {"embedding": "none"},
+    {"connection": "none"},
+    {"experts": "spatial", "connection": "none", "wind_probe": False},
+    {"experts": "temporal", "connection": "none"},
+    {"head": "additive"},
+    {"decode_times": True},
+    {"conditioned": False},
+]
+
+
+@pytest.mark.parametrize("changes", THROUGH, ids=str)
+def test_a_bright_patch_comes_out_where_it_went_in(changes):
+    """Through every layer, with random weights: attention tells the others, but each patch is
+    changed most by what is planted in itself."""
+    model = make(grid=LARGER, **changes).eval()
+    batch = make_batch(1, LARGER)
+    dark = {n: torch.zeros_like(f) for n, f in batch.fields.items()}
+    plain = model(replace(batch, fields=dark)).fields
+    for place in range(12):
+        row, column = 9 * (place // 4), 12 * (place % 4)
+        bright = torch.zeros_like(dark["ps"])
+        bright[..., row : row + 9, column : column + 12] = 3.0
+        found = model(replace(batch, fields=dark | {"ps": bright})).fields
+        for name in plain:
+            change = (found[name] - plain[name])[0, -1].unfold(0, 9, 9).unfold(1, 12, 12)
+            brightness = change.square().mean(dim=(-2, -1)).sqrt().flatten()
+            assert brightness.argmax() == place, (name, place)
+            others = brightness[torch.arange(12) != place]
+            assert brightness[place] > 1.5 * others.max(), (name, place)
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (4, 17), (13, 5), (17, 23), (26, 47), (9, 36)])
+def test_a_planted_cell_goes_through_random_layers(row, column):
+    """Tokens carry the cells of a patch past attention, exchange and MLP to a head that shows
+    them: the layers add a background, and leave the cell where it was."""
+    model, batch = make(grid=LARGER, embedding="none").eval(), make_batch(1, LARGER)
+    with torch.no_grad():
+        for tokenizer in model.experts.tokenizers.values():
+            for weight in tokenizer.weights.values():
+                weight.zero_()
+            tokenizer.weights["auxiliaries"][-1, :108, :108] = torch.eye(108)
+    model.heads["all"] = nn.Linear(192, 108, bias=False)
+    model.heads["all"].weight.data.copy_(torch.eye(108, 192))
+    field = torch.zeros(1, FRAMES, *LARGER)
+    plain = model(batch.with_fields(ps=field)).fields[CO2]
+    field[:, -1, row, column] = 5.0
+    change = (model(batch.with_fields(ps=field)).fields[CO2] - plain)[0, 0]
+    assert change.argmax() == row * LARGER[1] + column
+    assert change.max() > 3 * change.flatten().sort().values[-2]
+
+
 @pytest.mark.parametrize(("frame", "row", "column"), [(0, 4, 17), (1, 13, 5), (3, 17, 23)])
 def test_the_probe_puts_each_wind_component_in_its_place_and_frame(frame, row, column):
     model = make().eval()
@@ -274,17 +336,116 @@ def test_the_same_seed_gives_the_same_step():
     assert all(torch.equal(a, b) for a, b in zip(step(), step(), strict=True))
 
 
-def test_a_window_does_not_depend_on_its_neighbours_in_the_batch():
-    both = make_batch()
-    c, o = both.coordinates, both.observations
-    first = Batch(
-        {name: field[:1] for name, field in both.fields.items()},
-        replace(o, value=o.value[:1]),
-        replace(c, elapsed=c.elapsed[:1], day_phase=c.day_phase[:1], year_phase=c.year_phase[:1]),
+def part_of(batch: Batch, chosen: list[int]) -> Batch:
+    """Some windows of a batch, in this order."""
+    return batch.windows(torch.tensor(chosen))
+
+
+@pytest.mark.parametrize(("training", "background"), [(False, True), (True, False)])
+@pytest.mark.parametrize("changes", ABLATIONS, ids=str)
+def test_a_window_does_not_depend_on_its_neighbours_in_the_batch(changes, training, background):
+    """Alone, or beside others and others still, in another place: the same numbers."""
+    still = {"dropout": 0.0, "drop_path": 0.0, "predict_variance": True}
+    model = make(Climatology() if background else None, **(changes | still)).train(training)
+    for head in (*model.heads.values(), model.variance_head):
+        nn.init.normal_(head[-1].weight, std=0.05)
+    batch, others = make_batch(3), make_batch(3, seed=1)
+    moved = replace(
+        batch,
+        fields={n: torch.cat([others.fields[n][:2], f[:1]]) for n, f in batch.fields.items()},
+        observations=replace(
+            batch.observations,
+            value=torch.cat([others.observations.value[:2], batch.observations.value[:1]]),
+        ),
     )
-    model = make().eval()
-    torch.testing.assert_close(model(first).fields[CO2], model(both).fields[CO2][:1])
-    torch.testing.assert_close(model(first).fields["uas"], model(both).fields["uas"][:1])
+    assert moved.observations.value[2].isnan().any(), "a gap in the window of the test alone"
+    alone = model(part_of(batch, [0])).fields
+    for beside, place in ((batch, 0), (part_of(batch, [2, 1, 0]), 2), (moved, 2)):
+        found = model(beside).fields
+        assert found.keys() == alone.keys()
+        for name, field in alone.items():
+            torch.testing.assert_close(found[name][place], field[0], rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", ABLATIONS, ids=str)
+def test_no_gradient_goes_from_one_window_to_another(changes):
+    """The same, exactly: what a window's loss asks for in the inputs of its neighbours is zero."""
+    still = {"dropout": 0.0, "drop_path": 0.0}
+    model, batch = make(**(changes | still)).train(), make_batch(3)
+    inputs = {n: f.clone().requires_grad_() for n, f in batch.fields.items() if n != CO2}
+    value = batch.observations.value.clone().requires_grad_()
+    fields = model(
+        replace(batch, fields=inputs, observations=replace(batch.observations, value=value))
+    ).fields
+    sum(field[1].square().sum() for field in fields.values()).backward()
+    given = [x.grad for x in (*inputs.values(), value) if x.grad is not None]
+    assert any(gradient[1].any() for gradient in given)
+    for gradient in given:
+        assert not gradient[[0, 2]].any()
+
+
+@pytest.mark.parametrize("background", [None, "station-mean", "climatology-kriging"])
+@pytest.mark.parametrize("mask_channel", [True, False])
+def test_the_order_of_the_stations_does_not_matter(small_world, background, mask_channel):
+    store = TrainingStore(small_world(60), "w")
+    frames, stations = np.arange(40), np.arange(8)
+    windows = Windows(store, np.arange(FRAMES - 1, 60), stations, FRAMES)
+    first = fit_background(background or "none", store, frames, stations, FRAMES)
+    model = make(first, mask_channel=mask_channel).eval()
+    for head in model.heads.values():
+        nn.init.normal_(head[-1].weight, std=0.05)
+    batch = windows.batch([0, 30])
+    seen = batch.observations
+    near = replace(  # two pairs share a cell, so that the order of a mean is tested, too
+        seen, latitude=seen.latitude[[0, 0, 2, 2, 4, 5, 6, 7]],
+        longitude=seen.longitude[[0, 0, 2, 2, 4, 5, 6, 7]],
+    )  # fmt: skip
+    near.value[0, 1, 3] = torch.nan
+    order = torch.tensor([3, 7, 1, 0, 6, 2, 5, 4])
+    mixed = Observations(near.value[..., order], near.latitude[order], near.longitude[order])
+    wrong = replace(near, value=near.value[..., order])
+    expected = model(replace(batch, observations=near)).fields
+    for name, field in model(replace(batch, observations=mixed)).fields.items():
+        torch.testing.assert_close(field, expected[name], rtol=1e-6, atol=2e-3)
+    moved = (model(replace(batch, observations=wrong)).fields[CO2] - expected[CO2]).abs().max()
+    assert moved > 0.02, "values at the places of others do matter"
+
+
+@pytest.mark.parametrize("kind", ["wind", "climode"])
+def test_the_embedding_is_of_the_files_own_coordinates(small_world, kind):
+    """Shifted in the file by a cell, or to another convention, it is shifted in the network."""
+    config = tiny(embedding=kind)
+    embedding = config.make_embedding()
+
+    def embedded(world) -> torch.Tensor:
+        store = TrainingStore(world, "w")
+        batch = Windows(store, np.array([10]), np.arange(8), FRAMES).batch([0])
+        where = batch.coordinates
+        assert torch.allclose(where.longitude.double(), torch.tensor(world["longitude"].values))
+        still = torch.zeros(1, FRAMES, *where.shape)
+        patches = embedding(where, still, still, (1, 1))  # (2, 1, T/2, H·W, E)
+        return patches.unflatten(-2, where.shape)
+
+    world = small_world(20)
+    plain = embedded(world)
+    east = world.assign_coords(longitude=world["longitude"] + 15)
+    torch.testing.assert_close(embedded(east)[..., :-1, :], plain[..., 1:, :])
+    torch.testing.assert_close(embedded(east)[..., -1, :], plain[..., 0, :])
+    north = world.assign_coords(latitude=world["latitude"] * 0.5)
+    assert (embedded(north) - plain).abs().max() > 0.1
+    other = world.assign_coords(longitude=world["longitude"] + 180)  # from 0 to 360
+    torch.testing.assert_close(embedded(other), plain.roll(-12, -2))
+
+
+@pytest.mark.parametrize("kind", ["wind", "climode", "none"])
+def test_the_network_sees_where_a_field_is_by_its_embedding_only(kind):
+    model, batch = make(embedding=kind).eval(), make_batch()
+    silent = replace(batch.observations, value=torch.full_like(batch.observations.value, torch.nan))
+    batch = replace(batch, observations=silent)
+    where = batch.coordinates
+    east = replace(batch, coordinates=replace(where, longitude=where.longitude + 30))
+    change = (model(east).fields[CO2] - model(batch).fields[CO2]).abs().max()
+    assert change == 0 if kind == "none" else change > 1e-2
 
 
 def test_bfloat16_agrees_with_single_precision():

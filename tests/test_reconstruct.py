@@ -155,6 +155,6 @@ def test_a_store_on_shifted_axes_does_not_fit(trained, small_world, axis, shift)
 
 def test_a_store_of_another_time_step_does_not_fit(trained, small_world):
     model, metadata = trained
-    daily = TrainingStore(small_world(hours=1), "hourly.nc")
-    with pytest.raises(DataError, match=r"hourly\.nc: time step 3600 s.*10800 s"):
-        windows_of(model, metadata, daily, "train")
+    other = TrainingStore(small_world(hours=2), "two-hourly.nc")
+    with pytest.raises(DataError, match=r"two-hourly\.nc: time step 7200 s.*10800 s"):
+        windows_of(model, metadata, other, "train")

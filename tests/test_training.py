@@ -72,6 +72,30 @@ def test_the_loss_falls_on_a_world_that_can_be_learnt(store, tmp_path):
     assert metadata["progress"]["best"] == progress.best
 
 
+@pytest.mark.parametrize("background", ["none", TrainingConfig().background])
+def test_one_batch_is_learnt_by_heart(store, tmp_path, background, monkeypatch):
+    """To less than one per cent of the variance of what is to be learnt of it: the field, or the
+    field less the first guess. By the engine itself, one step an epoch."""
+    options = {"background": background, "epochs": 80, "learning_rate": 3e-3, "batch_size": 4}
+    config = TrainingConfig(**(TINY | {"device": "cpu", "validate_every": 80} | options))
+    prepared = prepare(config, store)
+    ends = prepared.train.ends[[0, 30, 60, 90]]
+    prepared = replace(prepared, train=replace(prepared.train, ends=ends))
+    run = start(prepared, config, tmp_path, [], ["co2phys"], Callbacks(), False)
+    batch = prepared.train.batch(range(4))
+    seen = run._with_first_guess(batch, ends)
+    to_learn = batch.fields[CO2] - (seen.fields[BACKGROUND] if background != "none" else 0)
+    assert to_learn.std() > 0.1, "there is something to learn"
+    for name in ("save_checkpoint", "append_log"):  # a state after every step is not needed
+        monkeypatch.setattr(f"co2net_phys.training.{name}", lambda *arguments, **options: None)
+    run.run()
+    with torch.no_grad():
+        found = run.model.eval()(seen).fields[CO2]
+    assert run.steps == 80
+    error = (found - batch.fields[CO2]).square().mean()
+    assert error < 0.01 * to_learn.var()
+
+
 @pytest.mark.parametrize(
     ("stop", "target", "precision"),
     [(1, "dense", "fp32"), (2, "dense", "bf16"), (3, "stations", "fp32"), (5, "stations", "bf16")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from co2net_phys.checkpoint import METADATA, previous
-from co2net_phys.data.atomic import atomic_write_text, explained_writing_errors, remove
+from co2net_phys.data.atomic import atomic_write_text, remove, require_writable_folder
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError, UsageError
@@ -45,14 +44,7 @@ def check_folder(folder: Path, *, may_hold_one: bool) -> None:
         DataError: it or its parent is no folder, or must not be written.
         UsageError: it holds an experiment.
     """
-    with explained_writing_errors(folder):
-        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not there.is_dir():
-        raise DataError(
-            f"{folder}: cannot be written, {there} is not a folder; choose another --output"
-        )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise DataError(f"{folder}: cannot be written, permission denied; choose another --output")
+    require_writable_folder(folder)
     unfinished_twin = folder / f"{TWIN}.partial.zarr"
     begun = (folder / SUMMARY).exists() or unfinished_twin.exists()
     if not may_hold_one and (begun or any((folder / "runs").glob("*-[0-9]*"))):

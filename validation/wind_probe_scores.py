@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from co2net_phys.data.splits import block_split, split_frames
+from co2net_phys.data.splits import Block, split_frames, split_of
 from co2net_phys.data.statistics import CHUNK
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows, window_ends
@@ -101,7 +101,7 @@ def require_wind(store: TrainingStore) -> None:
 
 def scored_block(store: TrainingStore, length: int) -> Windows:
     """All windows of `length` frames of the last block, which is never trained on."""
-    frames = split_frames(store, block_split(store, length), "test")
+    frames = split_frames(store, split_of(store, length), "test")
     ends = window_ends(store, frames, length)
     return Windows(store, ends, np.array([0]), length, with_target=False)
 
@@ -155,7 +155,7 @@ class Scoring:
 
     windows: Windows
     """Of that block."""
-    block: tuple[str, str]
+    block: Block
     """Its first and last time."""
     training: NDArray[np.int64]
     """Frames of the training block."""
@@ -175,7 +175,7 @@ class Scoring:
             DataError: the record is too short, or has no wind.
         """
         require_wind(store)
-        split = block_split(store, length)
+        split = split_of(store, length)
         windows = scored_block(store, length)
         positions = disjoint(windows)
         training = split_frames(store, split, "train")

@@ -90,6 +90,22 @@ def prepare_target(target: Path, *, overwrite: bool, expected_bytes: int = 0) ->
     return temporary
 
 
+def require_writable_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be written or made, before any work is done.
+
+    Raises:
+        DataError: it or its parent is no folder, or must not be written.
+    """
+    with explained_writing_errors(folder):
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise DataError(
+            f"{folder}: cannot be written, {there} is not a folder; choose another --output"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{folder}: cannot be written, permission denied; choose another --output")
+
+
 def refuse_replacing_input(output: Path, *inputs: Path | None) -> None:
     """Raise unless ``output`` is another file than each of ``inputs``.
 

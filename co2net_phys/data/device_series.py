@@ -243,9 +243,11 @@ def _take(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.reshape(-1)).reshape(*index.shape, *values.shape[1:])
 
 
-def _parts(block: Windows) -> tuple[TrainingStore, Indices, Indices, int, bool]:
+def _parts(block: Windows) -> tuple[TrainingStore, Indices, Indices, int, bool, int]:
     """What any kind of windows is made of."""
-    return block.store, block.ends, block.stations, block.length, block.with_target
+    return (
+        block.store, block.ends, block.stations, block.length, block.with_target, block.spacing,
+    )  # fmt: skip
 
 
 def _names(blocks: Sequence[Windows]) -> tuple[str, ...]:

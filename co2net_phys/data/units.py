@@ -95,7 +95,12 @@ def to_micromol_per_mol(
 
 
 def refuse_contradicted_units(
-    values: NDArray[np.floating[Any]], factor: float, *, units: str, where: str
+    values: NDArray[np.floating[Any]],
+    factor: float,
+    *,
+    units: str,
+    where: str,
+    option: str = "--initial-units",
 ) -> None:
     """Raise if ``values`` (any shape, in ``units``) cannot be CO2 in those units.
 
@@ -104,6 +109,7 @@ def refuse_contradicted_units(
         factor: what `mole_fraction_factor` returned for ``units``.
         units: the units attribute.
         where: ``"<file>: variable '<name>'"``.
+        option: that gives the true units, for the message.
 
     Raises:
         DataError: a mole fraction exceeds 1, or the whole field is a power of a thousand away
@@ -118,7 +124,7 @@ def refuse_contradicted_units(
     if above_one or _is_off_by_a_power_of_thousand(lowest, highest):
         raise DataError(
             f"{where} has units '{units}', contradicted by its values: they would be "
-            f"{lowest:.4g} to {highest:.4g} ppm of CO2; pass --initial-units with the true units "
+            f"{lowest:.4g} to {highest:.4g} ppm of CO2; pass {option} with the true units "
             "(for example ppm)"
         )
 

@@ -19,8 +19,8 @@ Indices = NDArray[np.int64]
 Positions = Sequence[int] | Indices
 
 
-def window_ends(store: TrainingStore, frames: Indices, length: int) -> Indices:
-    """Last frames of all windows of `length` consecutive frames inside `frames`.
+def window_ends(store: TrainingStore, frames: Indices, length: int, spacing: int = 1) -> Indices:
+    """Last frames of all windows of `length` frames, every `spacing`-th, inside `frames`.
 
     A window never crosses a gap in time nor leaves `frames`, so blocks of a split stay apart.
 
@@ -36,9 +36,12 @@ def window_ends(store: TrainingStore, frames: Indices, length: int) -> Indices:
     run = np.zeros(len(store), dtype=np.int64)  # consecutive frames up to and including this one
     for index in range(len(store)):
         run[index] = inside[index] * (1 + (run[index - 1] if index and linked[index - 1] else 0))
-    ends = np.flatnonzero(run >= length)
+    span = (length - 1) * spacing + 1
+    ends = np.flatnonzero(run >= span)
     if len(ends) == 0:
-        raise DataError(f"{store.source}: no {length} consecutive time steps; look for gaps")
+        raise DataError(
+            f"{store.source}: no {span} consecutive time steps within {len(frames)}; look for gaps"
+        )
     return ends
 
 
@@ -56,6 +59,8 @@ class Windows:
         Frames T in each window.
     with_target
         Whether batches carry the gridded `CO2` of the last frame.
+    spacing
+        Steps of the store from one frame of a window to the next.
     """
 
     store: TrainingStore
@@ -63,6 +68,7 @@ class Windows:
     stations: Indices
     length: int
     with_target: bool = True
+    spacing: int = 1
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -79,7 +85,8 @@ class Windows:
 
     def frames(self, positions: Positions) -> Indices:
         """Frames (B, T) of the windows at these positions of `ends`."""
-        return self.ends[np.asarray(positions)][:, None] + np.arange(1 - self.length, 1)
+        back = self.spacing * np.arange(1 - self.length, 1)
+        return self.ends[np.asarray(positions)][:, None] + back
 
     def batch(self, positions: Positions) -> Batch:
         """Assemble the windows at these positions of `ends`."""

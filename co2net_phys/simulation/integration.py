@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from co2net_phys.errors import UsageError
+from co2net_phys.regridding import ConservativeRegridder, LatLonGrid
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.forcing import NODE_INTERVAL
-from co2net_phys.simulation.regridding import AreaWeightedRegridder
 from co2net_phys.simulation.world import World
 from co2net_phys.solvers import (
     AdvectionDiffusion,
@@ -108,10 +108,11 @@ class Integration:
         if self.is_modal:
             values = self.world.harmonics.synthesise(state, self.world.output_grid)
             return np.asarray(values.numpy(), dtype=np.float64)
-        grid = self.world.harmonics.grid
-        if grid == self.world.output_grid:
+        grid, wanted = self.world.harmonics.grid, self.world.output_grid
+        if grid == wanted:
             return np.asarray(state.numpy())
-        return AreaWeightedRegridder(grid, self.world.output_grid)(state.numpy())
+        regrid = ConservativeRegridder(LatLonGrid.of_solver(grid), LatLonGrid.of_solver(wanted))
+        return regrid(state.numpy())
 
 
 def integration(world: World, config: SimulationConfig) -> Integration:

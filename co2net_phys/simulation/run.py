@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,13 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from co2net_phys.data.atomic import CannotWriteError
 from co2net_phys.data.opening import open_dataset
 from co2net_phys.data.schema import STATION_CO2
 from co2net_phys.data.stations import Station
+from co2net_phys.data.writer_messages import saying_what_is_kept
 from co2net_phys.data.writer_restart import Restart
 from co2net_phys.data.writer_resumable import ResumableWriter
-from co2net_phys.errors import Co2physError, DataError, NumericalError
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.diagnostics import Diagnostics
 from co2net_phys.simulation.geography import Field
@@ -144,7 +142,7 @@ def simulate(
         say(f"{path}: is complete already, nothing to do")
         return _extents_of(path, world)
     total = frames.skipped + config.frames
-    with _saying_what_is_kept(writer), writer:
+    with saying_what_is_kept(writer), writer:
         begin, done = frames.take_up(writer.restart)
         if done:
             say(f"{path}: go on after {max(done - frames.skipped, 0)} of {config.frames} frames")
@@ -208,29 +206,6 @@ class _Frames:
         if self.network is not None:
             record[STATION_CO2] = self.network.observe(frame[0])
         return record
-
-
-@contextmanager
-def _saying_what_is_kept(writer: ResumableWriter) -> Iterator[None]:
-    """Add to a failure what stays on disk and how to go on."""
-    try:
-        yield
-    except NumericalError as error:
-        raise NumericalError(f"{error}{writer.kept and f'; {writer.kept}'}") from error
-    except CannotWriteError as error:
-        if not writer.kept:
-            raise
-        raise DataError(
-            f"{error.problem}: {error.mending} first; {writer.kept}, continue with --resume"
-        ) from error
-    except Co2physError as error:
-        if not writer.kept:
-            raise
-        raise type(error)(f"{error}; {writer.kept}, continue with --resume") from error
-    except BaseException:
-        if writer.kept:
-            LOG.warning("%s; continue with --resume", writer.kept)
-        raise
 
 
 def _extended(extent: Extent | None, world: World, field: Field, name: str) -> Extent:

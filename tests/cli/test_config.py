@@ -1,6 +1,8 @@
 """Options of a run in a file, and what is refused there."""
 
 import json
+import pickle
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -67,6 +69,97 @@ def test_bad_files_are_refused_in_one_line(tmp_path, monkeypatch, name, text, er
         read_config(tmp_path / name)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "hacked").exists()
+
+
+BOMB = "\n".join(
+    ["a: &a [x]", *(f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in pairwise("abcdefghij"))]
+)
+"""Nine to the power of nine values in some hundred letters."""
+
+HOSTILE = [
+    # name, contents, exit code, what is said
+    ("o.yaml", "!!python/object/apply:os.system ['touch hacked']", 2, "not valid YAML"),
+    ("o.yaml", "size: !!python/name:os.system", 2, "not valid YAML"),
+    ("o.yaml", "seed: !!python/object/new:subprocess.Popen [touch hacked]", 2, "not valid YAML"),
+    ("o.yaml", BOMB, 2, "aliases"),
+    ("o.yaml", "model:\n  <<: *x", 2, "aliases"),
+    ("o.yaml", "epochs: 1\nseed: 2\nepochs: 3", 2, "'epochs' is given twice"),
+    ("o.yaml", "model: {frames: 2, 'frames': 4}", 2, "'frames' is given twice"),
+    ("o.toml", "epochs = 1\nepochs = 3", 2, "not valid TOML"),
+    ("o.yaml", "learning_rate: .nan", 2, "learning_rate: nan is not finite"),
+    ("o.yaml", "learning_rate: .inf", 2, "learning_rate: inf is not finite"),
+    ("o.yaml", "mass_growth: nan", 2, "mass_growth: nan is not finite"),
+    ("o.yaml", "weight_decay: 1.0e+999", 2, "weight_decay: inf is not finite"),
+    ("o.yaml", "model: {dropout: -.inf}", 2, "model.dropout: -inf is not finite"),
+    ("o.yaml", "model: {patch: [9, .nan]}", 2, "model.patch: nan is not finite"),
+    ("o.toml", "learning_rate = nan", 2, "learning_rate: nan is not finite"),
+    ("o.yaml", f"seed: {10**20}", 2, "seed: 1000000000000"),
+    ("o.yaml", "epochs: " + "9" * 5000, 2, "not valid YAML"),
+    ("o.yaml", "[1, 2]", 2, "table of options"),
+    ("o.yaml", "text", 2, "table of options"),
+    ("o.yaml", "model: [1, 2]", 2, "model: must be a table"),
+    ("o.yaml", "model:", 2, "model: must be a table"),
+    ("o.yaml", "model: {frames: [8]}", 2, "frames"),
+    ("o.yaml", "model: {1: 2}", 2, "model has '1' where a name belongs"),
+    ("o.yaml", "1: 2", 2, "the file has '1' where a name belongs"),
+    ("o.yaml", "? [epochs]\n: 3", 2, "not valid YAML"),
+    ("o.yaml", '"\\e[31mepochs": 3', 2, "where a name belongs"),
+    ("o.yaml", "epochz: 3", 2, "epochz"),
+    ("o.yaml", "model: {depth: 1000000000}", 2, "depth"),
+    ("o.yaml", "model: {frames: 1000000000}", (2, 3), ""),
+    ("o.yaml", "split: [2010, 2011]", 2, "split"),
+    ("o.yaml", "split: {train: 3}", 2, "split"),
+    ("o.yaml", "epochs: {a: 3}", 2, "epochs"),
+    ("o.yaml", "--- \nepochs: 1\n---\nepochs: 2", 2, "not valid YAML"),
+    ("o.yaml", b"epochs: 3 # \xff\xfe", 2, "not valid YAML"),
+    ("o.toml", "epochs: 3", 2, "not valid TOML"),
+    ("o.yaml", b"\x00\x01\x02", 2, "not valid YAML"),
+    ("o.yaml", "a: " + "[" * 5000 + "]" * 5000, 2, "nested too deeply"),
+    ("o.toml", "a = " + "[" * 5000 + "]" * 5000, 2, "not valid TOML"),
+    ("o.yaml", "#" * (LARGEST + 1), 3, "no file of options"),
+    ("o.yaml", "folder", 3, "Is a directory"),
+    ("o.yaml", "/dev/zero", 3, "no file of options"),
+    ("o.yaml", None, 3, "No such file"),
+    ("o.pkl", pickle.dumps([1]), 2, "must end in"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "said"), HOSTILE, ids=lambda part: str(part)[:30] if part else None
+)
+def test_a_strangers_file_of_options(co2phys, tmp_path, world, name, content, code, said):
+    """Refused by every command that reads one, in one line; nothing is executed or written."""
+    path = tmp_path / name
+    if content == "folder":
+        path.mkdir()
+    elif content == "/dev/zero":
+        path.symlink_to(content)
+    elif content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    train = ("train", "--data", world, "--output", "run", "--size", "XS", "--config", name)
+    shown = () if content == "folder" else (("config", "show", name),)  # the folder of a run
+    by_the_model = said in ("depth", "frames", "")  # what only the network knows to be wrong
+    for command in (train,) if by_the_model else (train, ("config", "validate", name), *shown):
+        done = co2phys(*command)
+        assert done.code in (code if isinstance(code, tuple) else (code,)), done.err
+        (line,) = done.err.splitlines()
+        assert line.startswith("co2phys: error: ") and line.isprintable() and len(line) < 500
+        assert said in line and "this is a bug" not in line
+        assert done.out == "" and not list(tmp_path.rglob("hacked"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_file_leaves_the_defaults(tmp_path):
+    for name, content in (("o.yaml", b""), ("o.toml", b""), ("p.yaml", b"# nothing yet\n")):
+        (tmp_path / name).write_bytes(content)
+        assert read_config(tmp_path / name) == TrainingConfig()
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_no_option(tmp_path):
+    """As some editors write it."""
+    for name, text in (("o.yaml", "epochs: 3"), ("o.toml", "epochs = 3")):
+        (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+        assert read_config(tmp_path / name).epochs == 3
 
 
 def test_the_command_goes_before_the_file_before_the_defaults(co2phys, tmp_path, small_world):

@@ -224,6 +224,7 @@ def test_files_that_cannot_be_used(co2phys, tmp_path, moving, change, words, par
         (("--wind-truncation", "9", "--method", "global"), ["--wind-truncation 9", "1 to 8"]),
         (("--wind-truncation", "0", "--method", "global"), ["--wind-truncation 0", "1 to 8"]),
         (("--wind-truncation", "5"), ["--wind-truncation", "pointwise"]),
+        (("--largest-error", "10", "--method", "global"), ["--largest-error has no effect with"]),
         (("--components", "3"), ["--components"]),
         (("--form", "flux"), ["flux", "--method global"]),
     ],

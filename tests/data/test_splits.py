@@ -1,3 +1,4 @@
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -5,16 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from co2net_phys.config import validated_config
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import (
     GAP_DAYS,
     GAP_SHARE,
+    PAPER_SPLITS,
+    SPLIT_ATTRIBUTE,
     SPLIT_NAMES,
     block_split,
+    check_split,
     split_frames,
+    stored_split,
     time_labels,
 )
 from co2net_phys.data.store import TrainingStore
+from co2net_phys.data.windows import window_ends
 from co2net_phys.errors import DataError, UsageError
 
 
@@ -106,8 +113,64 @@ def test_blocks_of_whole_months_and_years(store_of):
         ),
         ({"train": ("2010-03-01 00:00", "2010-03-09")}, "'2010-03-01 00:00' .train. is no ISO"),
         ({"train": ("March", "2010-03-09")}, "'March' .train. is no ISO"),
+        ({"train": ()}, "holds no interval"),
+        ({"train": ("2010-03-01",)}, "is no interval"),
+        ({"train": (("2010-03-01", "2010-03-02", "2010-03-03"),)}, "is no interval"),
+        (
+            {"train": (("2010-03-01", "2010-03-05"), ("2010-03-04", "2010-03-09"))},
+            "'train' and 'train' overlap",
+        ),
+        (
+            {
+                "train": (("2010-03-01", "2010-03-02"), ("2010-03-20", "2010-03-22")),
+                "test": ("2010-03-02T21", "2010-03-05"),
+            },
+            "'train' and 'test' overlap",
+        ),
     ],
 )
 def test_a_split_that_makes_no_sense(store_of, split, message):
     with pytest.raises(UsageError, match=message):
         split_frames(store_of(400), split, "train")
+
+
+@pytest.mark.parametrize("as_kept", [lambda block: block, lambda block: list(map(list, block))])
+def test_a_block_of_several_intervals(store_of, as_kept):
+    """As tuples in the configuration, or as lists in the JSON of a checkpoint."""
+    store = store_of(400)
+    parts = (("2010-03-01", "2010-03-02"), ("2010-03-05", "2010-03-06"))
+    split = {"train": ["2010-03-10", "2010-03-20"], "test": as_kept(parts)}
+    frames = split_frames(store, split, "test")
+    np.testing.assert_array_equal(frames, [*range(16), *range(32, 48)])
+    ends = window_ends(store, frames, 8)
+    assert set(ends) == {*range(7, 16), *range(39, 48)}, "no window reaches from one to the other"
+    np.testing.assert_array_equal(window_ends(store, frames, 16), [15, 47])
+    with pytest.raises(DataError, match="no 17 consecutive"):
+        window_ends(store, frames, 17)
+
+
+def test_intervals_that_are_all_outside(store_of):
+    split = {"test": (("1999", "1999"), ("2001", "2002"))}
+    with pytest.raises(DataError, match="between 1999 and 1999 or 2001 and 2002"):
+        split_frames(store_of(40), split, "test")
+
+
+@pytest.mark.parametrize("name", PAPER_SPLITS)
+def test_the_splits_of_the_paper_use_every_year_once(name):
+    split = PAPER_SPLITS[name]
+    check_split(split)
+    config = validated_config({"split": json.loads(json.dumps(split))})
+    assert config.split == split, "what a file of options holds comes back as it was"
+    years = []
+    for block in split.values():
+        for first, last in [block] if isinstance(block[0], str) else block:
+            years += range(int(first), int(last) + 1)
+    first, last = {"carbontracker": (2000, 2020), "cmip6": (1850, 2014)}[name]
+    assert sorted(years) == list(range(first, last + 1))
+
+
+def test_the_split_that_a_store_was_prepared_for(store_of):
+    data = store_of(8).dataset
+    assert stored_split(data) is None
+    split = {"train": ("2010-03-01", "2010-03-02"), "test": (("2011", "2011"), ("2013", "2014"))}
+    assert stored_split(data.assign_attrs({SPLIT_ATTRIBUTE: json.dumps(split)})) == split

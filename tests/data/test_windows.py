@@ -26,24 +26,35 @@ def windows(data):
     kept=st.lists(st.booleans(), min_size=60, max_size=60),
     inside=st.lists(st.booleans(), min_size=60, max_size=60),
     length=st.integers(1, 8),
+    spacing=st.integers(1, 3),
 )
-def test_windows_never_cross_a_gap_nor_leave_their_block(data, kept, inside, length):
+def test_windows_never_cross_a_gap_nor_leave_their_block(data, kept, inside, length, spacing):
     present = np.flatnonzero([True, True, *kept[2:]])  # so that the time step is three hours
     frames = np.flatnonzero(np.array(inside)[present])
     store = TrainingStore(data[[CO2]].isel(time=present), "gaps.nc")
-    allowed = set(frames)
+    allowed, span = set(frames), (length - 1) * spacing + 1
     expected = [
         end
         for end in range(len(present))
-        if end + 1 >= length
-        and set(range(end - length + 1, end + 1)) <= allowed
-        and present[end] - present[end - length + 1] == length - 1
+        if end + 1 >= span
+        and set(range(end - span + 1, end + 1)) <= allowed
+        and present[end] - present[end - span + 1] == span - 1
     ]
     if expected:
-        assert list(window_ends(store, frames, length)) == expected
+        assert list(window_ends(store, frames, length, spacing)) == expected
     else:
         with pytest.raises(DataError, match=r"gaps\.nc: no .* consecutive"):
-            window_ends(store, frames, length)
+            window_ends(store, frames, length, spacing)
+
+
+def test_frames_of_a_window_are_spaced(data):
+    store = TrainingStore(data, "world.nc")
+    windows = Windows(store, window_ends(store, np.arange(60), 4, 3), np.array([6]), 4, spacing=3)
+    assert windows.ends[0] == 9
+    batch = windows.batch([0])
+    expected = data["ps"].values[[0, 3, 6, 9]].astype(np.float32)
+    np.testing.assert_array_equal(batch.fields["ps"][0], expected)
+    np.testing.assert_allclose(batch.coordinates.elapsed[0], np.arange(4) * 32400.0)
 
 
 def test_a_batch_holds_what_direct_indexing_gives(windows, data):

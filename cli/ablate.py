@@ -1,0 +1,177 @@
+"""`co2phys ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from co2net_phys.cli import console
+from co2net_phys.cli.stopping import stopping
+from co2net_phys.errors import UsageError
+
+if TYPE_CHECKING:
+    from co2net_phys.ablation.experiment import Experiment, Run
+    from co2net_phys.config import TrainingConfig
+
+
+def command(
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(help="5a, 5b, 5c, 6a, 6b, 6c, 16a, 16b, 16c, losses; 5 is 5a, 5b, 5c."),
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Training store.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("ablation"),
+    size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Size of the network.")] = "XS",
+    seeds: Annotated[int, typer.Option(min=1, help="Repetitions of every variant.")] = 3,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Weights, stations, order of windows of the first.")
+    ] = 1,
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 250,
+    windows_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="Windows drawn in an epoch; default all.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Windows in a step; default 32, XS 4.")
+    ] = None,
+    background: Annotated[
+        Literal["none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"],
+        typer.Option(help="First guess of every variant (paper: none)."),
+    ] = "climatology-kriging",
+    file: Annotated[
+        Path | None, typer.Option("--config", help="YAML or TOML file of options of every run.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any other option: learning_rate=3e-4.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on; complete runs are not trained again.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Train anew what the folder holds of these tables.")
+    ] = False,
+    show_list: Annotated[bool, typer.Option("--list", help="Name tables and rows.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
+) -> None:
+    """Run the paper's ablation tables on a store: one change at a time, over several seeds.
+
+    Writes ablation.md, ablation.csv, ablation.json and a checkpoint of every run. Every run is
+    scored at the same times of the test block. A variant that two tables share is trained once.
+    """
+    from co2net_phys.ablation.experiment import plan
+    from co2net_phys.ablation.tables import chosen
+    from co2net_phys.data.store import open_store
+
+    if show_list:
+        _list(as_json)
+        return
+    if not tables or data is None:
+        raise UsageError("name a table and its --data, such as: ablate 5 --data twin.zarr")
+    asked = chosen(tables)
+    flags = {
+        "size": size, "epochs": epochs, "windows_per_epoch": windows_per_epoch,
+        "background": background, "batch_size": batch_size or (4 if size == "XS" else 32),
+    }  # fmt: skip
+    base = _base(flags, file, settings or [])
+    _check_folder(output, resume, overwrite)
+    experiment = plan(asked, base, open_store(data), output, [seed + n for n in range(seeds)])
+    if dry_run:
+        _report_plan(experiment, resume, as_json)
+        return
+    _run(experiment, base, output, resume, as_json)
+
+
+def _base(flags: dict[str, Any], file: Path | None, settings: list[str]) -> TrainingConfig:
+    """Options of every run: those of the file over the flags, `--set` over both."""
+    from co2net_phys.config import validated_config
+    from co2net_phys.config_file import read_options
+
+    options = flags | (read_options(file) if file is not None else {})
+    return validated_config(console.with_settings(options, settings))
+
+
+def _check_folder(output: Path, resume: bool, overwrite: bool) -> None:
+    from co2net_phys.data.atomic import require_writable_folder
+
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")
+    require_writable_folder(output)
+    if not (resume or overwrite) and any((output / "runs").glob("*/seed-*")):
+        raise UsageError(f"{output}: already holds runs; pass --resume or --overwrite")
+
+
+def _list(as_json: bool) -> None:
+    from co2net_phys.ablation.tables import ABLATIONS
+
+    value = {
+        name: {"title": table.title, "variants": [variant.label for variant in table.variants]}
+        for name, table in ABLATIONS.items()
+    }
+    lines = {
+        f"{name}, {table['title']}": "; ".join(table["variants"]) for name, table in value.items()
+    }
+    console.give(value, as_json, console.rows(lines))
+
+
+def _report_plan(experiment: Experiment, resume: bool, as_json: bool) -> None:
+    rows = [_planned(run, resume) for run in experiment.runs]
+    total = sum(row["expected_seconds"] for row in rows)
+    shown: dict[str, Any] = {
+        f"{row['variant']}, seed {row['seed']}": f"{row['steps']} steps, {row['state']}"
+        for row in rows
+    }
+    shown |= {f"{key}": f"not possible: {why}" for key, why in experiment.impossible.items()}
+    shown |= {
+        "scored": f"{len(experiment.ends)} times of the test block",
+        "time": f"about {console.hours_minutes(total)} for what is left",
+        "written": "nothing (dry run)",
+    }
+    value = {
+        "runs": rows,
+        "impossible": dict(experiment.impossible),
+        "scored_times": len(experiment.ends),
+        "expected_seconds": total,
+    }
+    console.give(value, as_json, console.rows(shown))
+
+
+def _planned(run: Run, resume: bool) -> dict[str, Any]:
+    state = "to be trained"
+    if resume and run.known_scores() is not None:
+        state = "complete"
+    elif resume and run.begun:
+        state = "to be finished"
+    return {
+        "variant": run.variant.key,
+        "seed": run.seed,
+        "steps": run.steps,
+        "state": state,
+        "expected_seconds": 0.0 if state == "complete" else run.expected_seconds,
+    }
+
+
+def _run(
+    experiment: Experiment, base: TrainingConfig, output: Path, resume: bool, as_json: bool
+) -> None:
+    from co2net_phys.ablation.experiment import run_all
+    from co2net_phys.ablation.results import PAGE, as_markdown, summary, write_results
+
+    for key, why in experiment.impossible.items():
+        console.say(f"left out {key}: {why}")
+    with console.progress("ablate", 1) as bar, stopping(output) as should_stop:
+
+        def report(done: int, total: int, note: str) -> None:
+            bar.total = total
+            bar.update(done, note)
+
+        results = run_all(
+            experiment, console.command_line(),
+            continued=resume, progress=report, should_stop=should_stop,
+        )  # fmt: skip
+    found = summary(experiment, results, base)
+    write_results(output, found)
+    console.give(found, as_json, f"{as_markdown(found)}\nwrote {output / PAGE}")

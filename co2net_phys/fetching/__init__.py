@@ -1,0 +1,1 @@
+"""Downloads of public data: resumable, checked, polite; only on the explicit command."""
