@@ -76,6 +76,10 @@ def command(
     training_stations: Annotated[
         int, typer.Option(help="Stations given to the network; the others are held out.")
     ] = 72,
+    station_dropout: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of stations hidden from a window at random."),
+    ] = None,
     validate_every: Annotated[int, typer.Option(help="Epochs between validations.")] = 5,
     seed: Annotated[
         int, typer.Option(min=0, help="Weights, order of windows, choice of stations.")
@@ -166,10 +170,8 @@ OPTIONS = {
     ),
     **dict.fromkeys(("size", "background", "epochs", "windows_per_epoch", "batch_size"), ""),
     **dict.fromkeys(("learning_rate", "weight_decay", "wind_weight", "residual_weight"), ""),
-    **dict.fromkeys(
-        ("sample_every", "without", "mass_weight", "target", "validate_every", "training_stations"),
-        "",
-    ),
+    **dict.fromkeys(("mass_weight", "target", "validate_every", "training_stations"), ""),
+    **dict.fromkeys(("station_dropout", "sample_every", "without"), ""),
     **dict.fromkeys(("seed", "device", "precision", "series_on_device"), ""),
 }
 """Group of the configuration that an option of the command belongs to."""

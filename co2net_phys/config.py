@@ -69,6 +69,9 @@ class TrainingConfig(BaseModel):
     """Share that a running average of the weights keeps of itself at a step; validated and kept as
     best instead of the weights themselves. None: none."""
 
+    station_dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the training stations hidden from a window, drawn anew each time; None: none, or
+    a quarter where the stations are the target."""
     training_stations: int = Field(default=72, ge=3)
     """Stations given to the method; the others are held out for scoring."""
     station_seed: int | None = Field(default=None, ge=0)
@@ -120,12 +123,18 @@ def check_losses(config: TrainingConfig, model: CO2NetConfig) -> None:
     Raises
     ------
     UsageError
-        A physical loss for a target other than CO2, or the residual in windows too short for it.
+        A physical loss for a target other than CO2, the residual in windows too short for it, or
+        no station hidden that could be the target.
     """
     if config.decodes_times and model.target_variable != CO2:
         raise UsageError(
             f"residual_weight, mass_weight: the equation is that of {CO2!r}, not of "
             f"{model.target_variable!r}; set them to 0"
+        )
+    if config.target == "stations" and config.station_dropout == 0:
+        raise UsageError(
+            "station_dropout: 0 hides no station that could be the target; leave it out, or use "
+            "target=dense"
         )
     if config.residual_weight and model.frames < SHORTEST:
         raise UsageError(

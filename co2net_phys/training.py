@@ -243,16 +243,19 @@ class Trainer:
         return terms
 
     def _split_observations(self, batch: Batch) -> tuple[Batch, Batch]:
-        """Input and target batches; with stations as target a random quarter changes sides."""
-        if self.config.target == "dense":
+        """Input and target batches; of the stations a random share is hidden from the input."""
+        share, dense = self.config.station_dropout, self.config.target == "dense"
+        if share is None:
+            share = 0.0 if dense else HIDDEN_SHARE
+        if share == 0.0:
             return batch, batch
         value = batch.observations.value
-        hide = torch.rand(value.shape[0], 1, value.shape[2]).to(value.device) < HIDDEN_SHARE
+        hide = torch.rand(value.shape[0], 1, value.shape[2]).to(value.device) < share
         parts = (value.masked_fill(hide, torch.nan), value.masked_fill(~hide, torch.nan))
         seen, hidden = (
             replace(batch, observations=replace(batch.observations, value=part)) for part in parts
         )
-        return seen, hidden
+        return seen, batch if dense else hidden
 
     def _finish_epoch(self, seconds: float) -> None:
         progress, config = self.progress, self.config

@@ -121,3 +121,44 @@ def test_a_store_whose_steps_do_not_fit_is_refused(data, store):
     other = TrainingStore(data.isel(time=slice(None, None, 2)), "six.nc")
     with pytest.raises(DataError, match=r"six\.nc: time step 21600 s, .* trained on 32400 s"):
         windows_of(ready.model, ready.description, other, "test")
+
+
+class Seen(torch.nn.Module):
+    """Stands for the learner; keeps what it is given."""
+
+    def forward(self, seen, batch, hidden):
+        self.given = seen, batch, hidden
+        return {}
+
+
+def split_of_a_batch(store, tmp_path, **options):
+    ready = prepared(store, **options)
+    config = validated_config(
+        {"size": "XS", "model": SMALL, "background": "none", "training_stations": 6, **options}
+    )
+    trainer = start(ready, config, tmp_path / "run", [], ["co2phys"], Callbacks(), False)
+    trainer.module = Seen()
+    torch.manual_seed(0)
+    positions = np.arange(100)
+    trainer._losses(positions, ready.train.batch(positions))
+    return [torch.isnan(part.observations.value) for part in trainer.module.given]
+
+
+def test_station_dropout_hides_stations_from_the_input_only(store, tmp_path):
+    seen, batch, target = split_of_a_batch(store, tmp_path, station_dropout=0.4)
+    assert not batch.any() and not target.any()
+    assert (seen == seen[:, :1]).all(), "a station is hidden in all frames of a window"
+    assert seen[:, 0].float().mean() == pytest.approx(0.4, abs=0.07)  # 600 draws
+    assert len(seen[:, 0].unique(dim=0)) > 10, "drawn anew for each window"
+
+
+def test_without_dropout_nothing_is_hidden(store, tmp_path):
+    assert not any(part.any() for part in split_of_a_batch(store, tmp_path))
+
+
+def test_stations_hidden_are_the_target_where_stations_are(store, tmp_path):
+    options = {"target": "stations", "station_dropout": 0.5}
+    seen, _, target = split_of_a_batch(store, tmp_path, **options)
+    assert (seen ^ target).all() and 0.4 < seen.float().mean() < 0.6
+    with pytest.raises(UsageError, match="station_dropout: 0 hides no station"):
+        prepared(store, target="stations", station_dropout=0.0)

@@ -115,7 +115,9 @@ def validate_store(dataset: xr.Dataset, source: str, *, need_target: bool = True
     if not np.all(times[1:] > times[:-1]):  # in any calendar; NaT compares false
         raise DataError(f"{source}: 'time' does not ascend; sort it and drop duplicates first")
     if need_target and CO2 not in dataset:
-        raise DataError(f"{source}: no variable {CO2!r}; found {_some(dataset)}")
+        raise DataError(
+            f"{source}: no variable {CO2!r}, found {_some(dataset)}; add the files of CO2"
+        )
     gridded = [name for name in VARIABLES if name in dataset]
     order = {name: _dimensions(name) for name in gridded}
     for name, dimensions in order.items():

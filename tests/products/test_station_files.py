@@ -97,7 +97,7 @@ def test_continuous_data_is_taken_at_its_hours(tmp_path):
     [
         ("empty.nc", b"", "is empty"),
         ("empty.csv", b"", "is empty"),
-        ("packed.nc", gzip.compress(b"CDF\x01" * 99), "compressed with gzip"),
+        ("packed.nc", gzip.compress(b"CDF\x01" * 99, mtime=0), "compressed with gzip"),
         ("notes.txt", b"some words\n", "is no station file"),
         ("binary.csv", bytes(range(256)), "is no station file"),
         ("cut.nc", b"\x89HDF\r\n\x1a\n" + b"\0" * 99, "truncated or damaged"),
