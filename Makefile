@@ -3,6 +3,8 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.co2phys-ready
+# Two processes of one thread each: tests are small, and threads would only wait for each other.
+PYTEST := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow check docs clean
 
@@ -24,10 +26,10 @@ demo: $(STAMP)
 	$(BIN)/co2phys demo --output demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # mypy and import-linter read what ships: they cannot follow the folder map of a checkout.
 check: $(STAMP)

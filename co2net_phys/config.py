@@ -20,7 +20,9 @@ Background = Literal[
 class TrainingConfig(BaseModel):
     """Options of one run. Defaults are the paper's where it has any (co2net.md)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     size: Literal["XS", "S", "B", "L"] = "S"
     model: dict[str, Any] = Field(default_factory=dict)
@@ -80,7 +82,7 @@ class TrainingConfig(BaseModel):
     """Blocks of time; None takes those the store was prepared for, or cuts the record by the rule
     of `co2net_phys.data.splits`."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     device: str = "auto"
     precision: Literal["bf16", "fp32"] = "bf16"
     accumulate: int = Field(default=1, ge=1)

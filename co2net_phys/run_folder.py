@@ -26,7 +26,7 @@ def clear_run(folder: Path) -> None:
             if checkpoint.exists():
                 shutil.rmtree(checkpoint)
     shutil.rmtree(folder / BOARD, ignore_errors=True)
-    (folder / LOG).write_text("")
+    atomic_write_text(folder / LOG, "")  # a link is replaced, not followed
 
 
 def append_log(folder: Path, row: Mapping[str, Any]) -> None:
@@ -54,7 +54,7 @@ def truncate_log(folder: Path, epochs: int) -> None:
     """Drop the rows of epochs that the checkpoint does not know."""
     path = folder / LOG
     if path.exists():
-        path.write_text("".join(path.read_text().splitlines(keepends=True)[:epochs]))
+        atomic_write_text(path, "".join(path.read_text().splitlines(keepends=True)[:epochs]))
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 
 from co2net_phys.distributed import Team
-from co2net_phys.errors import UsageError
+from co2net_phys.errors import DataError, UsageError
 
 WHOLE = StateDictOptions(full_state_dict=True)
 MODEL, OBJECTIVE, OPTIMISER, RANDOM = "model.", "objective.", "optimiser.", "random"
@@ -65,12 +65,17 @@ def restore_state(
     ------
     UsageError
         The run had another number of processes.
+    DataError
+        The weights of the losses are of another kind.
     """
     saved = sum(name.startswith(f"{RANDOM}.cpu.") for name in tensors)
     if saved != team.size:
         raise UsageError(
             f"the run was started with {saved} processes, not {team.size}; use {saved}"
         )
+    losses = {f"{OBJECTIVE}{name}" for name in weights_of(module)[1]}
+    if losses != {name for name in tensors if name.startswith(OBJECTIVE)}:
+        raise DataError("the state has other weights of losses than these options; train again")
     model: dict[str, Any] = {f"{MODEL}{name}": value for name, value in weights.items()}
     model |= {name: value for name, value in tensors.items() if name.startswith(OBJECTIVE)}
     set_model_state_dict(module, model, options=WHOLE)

@@ -21,6 +21,7 @@ from co2net_phys.baselines.variogram import (
 )
 from co2net_phys.batch import Coordinates, Observations
 from co2net_phys.data.store import TrainingStore
+from co2net_phys.errors import UsageError
 
 COINCIDENT_DEGREES = 1e-10
 """Degrees below which a cell centre lies on a station (PyKrige's tolerance)."""
@@ -55,6 +56,8 @@ class KrigingOperator(nn.Module):
 
     def __init__(self, *, model: str = "spherical"):
         super().__init__()
+        if model not in MODELS:
+            raise UsageError(f"no variogram {model!r}; choose one of {', '.join(MODELS)}")
         self.model = model
         self.register_buffer("variogram", torch.tensor([1.0, 60.0, 0.0], dtype=torch.float64))
         self._kept: _Network | None = None

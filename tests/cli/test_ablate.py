@@ -26,6 +26,7 @@ def ablate(co2phys, world):
     return run
 
 
+@pytest.mark.slow
 def test_tables_are_written_and_shared_runs_trained_once(ablate, tmp_path, listing):
     done = ablate("5c", "losses", "--seeds", "2", "--set", "model.frames=8", "--json")
     assert done.code == 0, done.err

@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from co2net_phys.checkpoint import METADATA, TRAINING, WEIGHTS
 from co2net_phys.checkpoint_contents import LARGEST_METADATA
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = """
 size: XS
 model: {frames: 2, connection: none}

@@ -121,7 +121,7 @@ def test_killed_at_every_ninth_call(folder, calls, how):
     killed_at(folder, [(stage, how) for stage in range(first, calls + 1, 9)])
 
 
-WHILE_GOING_ON = ("before", "after")
+WHILE_GOING_ON = ("before", "after", "within")
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ CASES = [case for group in GROUPS for case in group.cases]
 PREFIXES = ("co2phys: warning: ", "co2phys: error: ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 def test_what_the_user_sees(co2phys, tmp_path, monkeypatch, listing, clean, case):
     case.write(tmp_path)
