@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from co2net_phys.config import TrainingConfig
 
 
+FLAGS = ("size", "epochs", "windows_per_epoch", "batch_size", "background")
+"""Options of the command that are options of every run."""
+
+
 def command(
+    context: typer.Context,
     tables: Annotated[
         list[str] | None,
         typer.Argument(help="5a, 5b, 5c, 6a, 6b, 6c, 16a, 16b, 16c, losses; 5 is 5a, 5b, 5c."),
@@ -72,11 +77,7 @@ def command(
     if not tables or data is None:
         raise UsageError("name a table and its --data, such as: ablate 5 --data twin.zarr")
     asked = chosen(tables)
-    flags = {
-        "size": size, "epochs": epochs, "windows_per_epoch": windows_per_epoch,
-        "background": background, "batch_size": batch_size or (4 if size == "XS" else 32),
-    }  # fmt: skip
-    base = _base(flags, file, settings or [])
+    base = _base(context, file, settings or [])
     _check_folder(output, resume, overwrite)
     experiment = plan(asked, base, open_store(data), output, [seed + n for n in range(seeds)])
     if dry_run:
@@ -85,13 +86,20 @@ def command(
     _run(experiment, base, output, resume, as_json)
 
 
-def _base(flags: dict[str, Any], file: Path | None, settings: list[str]) -> TrainingConfig:
-    """Options of every run: those of the file over the flags, `--set` over both."""
-    from co2net_phys.config import validated_config
+def _base(context: typer.Context, file: Path | None, settings: list[str]) -> TrainingConfig:
+    """Options of every run: those given over those of the file over the defaults, as in `train`."""
+    from co2net_phys.config import usual_batch, validated_config
     from co2net_phys.config_file import read_options
 
-    options = flags | (read_options(file) if file is not None else {})
-    return validated_config(console.with_settings(options, settings))
+    options = {name: context.params[name] for name in FLAGS}
+    sources = {name: context.get_parameter_source(name) for name in FLAGS}
+    given = {name for name, source in sources.items() if source and source.name != "DEFAULT"}
+    in_file = read_options(file) if file is not None else {}
+    options |= {name: value for name, value in in_file.items() if name not in given}
+    options = console.with_settings(options, settings)
+    if options["batch_size"] is None:
+        options["batch_size"] = usual_batch(options["size"])
+    return validated_config(options)
 
 
 def _check_folder(output: Path, resume: bool, overwrite: bool) -> None:
@@ -140,10 +148,12 @@ def _report_plan(experiment: Experiment, resume: bool, as_json: bool) -> None:
 
 
 def _planned(run: Run, resume: bool) -> dict[str, Any]:
+    from co2net_phys.run_folder import has_state
+
     state = "to be trained"
     if resume and run.known_scores() is not None:
         state = "complete"
-    elif resume and run.begun:
+    elif resume and has_state(run.folder):
         state = "to be finished"
     return {
         "variant": run.variant.key,

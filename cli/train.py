@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from co2net_phys.distributed import Team
     from co2net_phys.preparation import Prepared
 
-SMALL_BATCH = 4
-"""Batch size of XS, the size for CPUs; the paper's 32 otherwise."""
-
 
 def command(
     context: typer.Context,
@@ -31,7 +28,7 @@ def command(
         int | None, typer.Option(help="Windows drawn in an epoch; default all.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(help=f"Windows in a step; default 32, XS {SMALL_BATCH}.")
+        int | None, typer.Option(help="Windows in a step; default 32, XS 4.")
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="Peak of the cosine schedule.")] = 5e-4,
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 8e-4,
@@ -179,6 +176,7 @@ OPTIONS = {
 
 def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
     """Options of the command, over those of a file, over the command's defaults."""
+    from co2net_phys.config import usual_batch
     from co2net_phys.config_file import read_options
 
     options: dict[str, Any] = {"model": {}}
@@ -196,7 +194,7 @@ def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
             options[name] = value
     options["without"] = options["without"] or ()
     if options["batch_size"] is None:
-        options["batch_size"] = SMALL_BATCH if options["size"] == "XS" else 32
+        options["batch_size"] = usual_batch(options["size"])
     if options["model"]["experts"] != "both":
         options["model"]["connection"] = "none"
         if options["model"]["experts"] == "spatial":
@@ -229,7 +227,9 @@ def _folders(output: Path, ensemble: int, overwrite: bool) -> tuple[list[Path], 
 
 def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> bool:
     """Return whether to continue a run that is there."""
-    if not (output / "last").exists() and not (output / "last.previous").exists():
+    from co2net_phys.run_folder import has_state
+
+    if not has_state(output):
         return False
     if resume == "auto":
         return True

@@ -29,6 +29,11 @@ def clear_run(folder: Path) -> None:
     atomic_write_text(folder / LOG, "")  # a link is replaced, not followed
 
 
+def has_state(folder: Path) -> bool:
+    """Whether a run has left a state in `folder` to go on from."""
+    return any(place.exists() for place in kept(folder / "last"))
+
+
 def append_log(folder: Path, row: Mapping[str, Any]) -> None:
     """Add the row of one epoch, what is not finite as null, and see it to the disk."""
     path = folder / LOG

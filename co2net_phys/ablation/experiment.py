@@ -27,7 +27,7 @@ from co2net_phys.evaluate import scores
 from co2net_phys.json_text import json_text
 from co2net_phys.preparation import prepare
 from co2net_phys.reconstruct import predictions, windows_of
-from co2net_phys.run_folder import read_log
+from co2net_phys.run_folder import has_state, read_log
 from co2net_phys.training import Callbacks, start
 
 SCORES = "scores.json"
@@ -58,11 +58,6 @@ class Run:
             return dict(found["scores"]) if found["identity"] == self.identity else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a state to go on from."""
-        return (self.folder / "last").exists() or (self.folder / "last.previous").exists()
 
 
 @dataclass(frozen=True)
@@ -109,7 +104,6 @@ def plan(
             impossible[key] = str(error)
             if len(impossible) == len(variants):
                 raise
-    drafts = [draft for draft in drafts if draft.variant.key not in impossible]
     frames = split_frames(store, drafts[0].split, "test")
     ends = window_ends(store, frames, max(draft.span for draft in drafts))
     runs = tuple(draft.run(folder, ends) for draft in drafts)
@@ -164,7 +158,7 @@ def _train_and_score(
         remove(run.folder / SCORES)
     trainer = start(
         prepared, run.config, run.folder, [Path(store.source)], command, callbacks,
-        continued and run.begun,
+        continued and has_state(run.folder),
     )  # fmt: skip
     trainer.run()
     found = _scores(run, store, experiment.ends)

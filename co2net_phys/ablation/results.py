@@ -38,8 +38,8 @@ def summary(
     Returns
     -------
     dict
-        "tables" (each "name", "title" and "rows"), "options", "variable", "unit", "stations",
-        "times" ("first", "last", "count" of what was scored). A row has its "label", "options",
+        "tables" (each "name", "title" and "rows"), "options", "variable", "unit", "times"
+        ("first", "last", "count" of what was scored). A row has its "label", "options",
         "seeds" (the scores of each run), and for every measure "mean" and "spread" (standard
         deviation over seeds, None of one), "rmse_difference": mean and spread of the RMSE minus
         that of the table's first row with the same seed, and "losses": of each the mean over seeds

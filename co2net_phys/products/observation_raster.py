@@ -27,6 +27,7 @@ from co2net_phys.products.observations import (
     series_of,
     source_of,
 )
+from co2net_phys.products.times import months_of
 
 _logger = logging.getLogger(__name__)
 
@@ -173,10 +174,10 @@ def _frames(
 ) -> NDArray[np.int64]:
     """Index of the frame that each observation falls into, −1 for none."""
     if step == "month":
-        wanted = _months(times)
+        wanted = months_of(times)
         if np.any(np.diff(wanted) <= 0):
             raise DataError("several frames lie in one calendar month; give the step in seconds")
-        mine = _months(observed)
+        mine = months_of(observed)
         index = np.searchsorted(wanted, mine)
         hit = (index < wanted.size) & (wanted[np.minimum(index, wanted.size - 1)] == mine)
         return np.where(hit, index, -1)
@@ -289,12 +290,6 @@ def _calendar(times: NDArray[Any]) -> str:
         return "standard"
     name = str(times[0].calendar)
     return "standard" if name in _REAL_CALENDARS else _SYNONYMS.get(name, name)
-
-
-def _months(times: NDArray[Any]) -> NDArray[np.int64]:
-    """Calendar months since January of year 0."""
-    year, month, *_ = _parts(times)
-    return 12 * year + month - 1
 
 
 def _seconds(times: NDArray[Any], calendar: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

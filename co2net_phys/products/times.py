@@ -138,10 +138,10 @@ def seconds_of(times: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def months_of(times: NDArray[Any]) -> NDArray[np.int64]:
-    """Return year · 12 + month (n,) of datetime64 or cftime values."""
+    """Return months since January of year 0 (n,) of datetime64 or cftime values."""
     if np.issubdtype(times.dtype, np.datetime64):
-        return np.asarray(times.astype("datetime64[M]").astype(np.int64))
-    return np.array([moment.year * 12 + moment.month for moment in times], dtype=np.int64)
+        return np.asarray(times.astype("datetime64[M]").astype(np.int64) + 12 * 1970)
+    return np.array([moment.year * 12 + moment.month - 1 for moment in times], dtype=np.int64)
 
 
 def checked_times(values: NDArray[Any], dimension: Hashable | None, where: str) -> TimeAxis:

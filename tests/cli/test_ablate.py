@@ -129,6 +129,12 @@ def test_scores_of_other_options_are_not_taken(ablate):
     assert "started with learning_rate = 0.0005, not 0.001" in other.err.splitlines()[-1]
 
 
+def test_what_is_given_goes_before_the_file_before_the_defaults(ablate, tmp_path):
+    (tmp_path / "o.yaml").write_text("{epochs: 7, batch_size: 3, learning_rate: 0.002}")
+    plan = json.loads(ablate("5c", "--config", "o.yaml", "--dry-run", "--json").out)
+    assert {run["steps"] for run in plan["runs"]} == {2 * 3}, "2 epochs are given, batches of 3 not"
+
+
 def test_mistakes_are_explained_and_nothing_is_written(ablate, co2phys, tmp_path, world):
     cases = {
         "no table '7'": ("7",),
