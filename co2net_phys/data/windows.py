@@ -40,7 +40,8 @@ def window_ends(store: TrainingStore, frames: Indices, length: int, spacing: int
     ends = np.flatnonzero(run >= span)
     if len(ends) == 0:
         raise DataError(
-            f"{store.source}: no {span} consecutive time steps within {len(frames)}; look for gaps"
+            f"{store.source}: no {span} consecutive time steps among the {len(frames)} of a block; "
+            "give a longer record without gaps, or a shorter window (--frames, --sample-every)"
         )
     return ends
 
