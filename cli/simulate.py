@@ -13,8 +13,10 @@ from co2net_phys.cli import console
 from co2net_phys.cli.simulate_options import (
     ANALYTIC_WINDS,
     Problem,
+    benchmark,
     components_of,
     from_files,
+    refuse_changes,
     refuse_ignored,
     twin,
 )
@@ -22,9 +24,11 @@ from co2net_phys.errors import UsageError
 
 
 def command(
+    context: typer.Context,
     output: Annotated[Path, typer.Option(help="File to write, .nc or .zarr.")],
     preset: Annotated[
-        Literal["twin"] | None, typer.Option(help="An invented but believable Earth.")
+        Literal["twin", "twin-v1"] | None,
+        typer.Option(help="An invented but believable Earth; twin-v1 is fixed, to compare on."),
     ] = None,
     days: Annotated[float | None, typer.Option(help="Length of the product in days.")] = None,
     duration: Annotated[
@@ -131,6 +135,10 @@ def command(
 
     The output is a CF-1.11 file. That of the twin is a training store for `co2phys train`.
     """
+    if preset is not None and preset != "twin" and winds is None:
+        refuse_changes(context, preset)
+        _finish(benchmark(preset, days), output, resume, overwrite, dry_run, as_json)
+        return
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
     wind_options = {
@@ -182,6 +190,12 @@ def command(
             (initial or "zonal", initial_var or [], initial_options),
             (days, duration), start, stations or "none",
         )  # fmt: skip
+    _finish(problem, output, resume, overwrite, dry_run, as_json)
+
+
+def _finish(
+    problem: Problem, output: Path, resume: bool, overwrite: bool, dry_run: bool, as_json: bool
+) -> None:
     _check_output(output, problem)
     if dry_run:
         _plan(problem, as_json)
@@ -231,7 +245,7 @@ def _run(problem: Problem, output: Path, resume: bool, overwrite: bool, as_json:
     from co2net_phys.simulation.run import simulate
 
     config, world = problem.config, problem.world
-    attributes = provenance_attributes(
+    attributes = problem.attributes | provenance_attributes(
         f"Surface CO2 transported over {problem.subject}",
         "Numerical advection-diffusion of CO2 in a surface layer, with the fields that drove it. "
         "Synthetic: for method development, not an estimate of the real atmosphere.",

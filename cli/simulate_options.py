@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import typer
 
 from co2net_phys.cli import console
 from co2net_phys.errors import UsageError
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from co2net_phys.simulation.world import World
 
 ANALYTIC_WINDS = ("solid-body", "deformational", "divergent")
+FREE = ("output", "preset", "days", "resume", "overwrite", "dry_run", "as_json")
+"""Options that do not change the problem."""
 ANALYTIC_INITIAL = ("uniform", "zonal", "hills", "coordinates")
 
 
@@ -32,6 +36,8 @@ class Problem:
         Files that were read.
     choices
         What was read from them: with `config` and the files, everything the result depends on.
+    attributes
+        Further global attributes of the output.
     """
 
     subject: str
@@ -40,6 +46,7 @@ class Problem:
     stations: tuple[Station, ...]
     inputs: tuple[Path, ...]
     choices: Mapping[str, Any]
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def refuse_ignored(
@@ -116,10 +123,13 @@ def twin(
     config: SimulationConfig, days: float | None, duration: str | None, stations: str
 ) -> Problem:
     """The invented Earth."""
+    length = 60.0 if days is None and duration is None else days
+    return _invented(_frames(config, length, duration, None), stations)
+
+
+def _invented(config: SimulationConfig, stations: str) -> Problem:
     from co2net_phys.simulation.world import twin_world
 
-    length = 60.0 if days is None and duration is None else days
-    config = _frames(config, length, duration, None)
     return Problem(
         "an invented Earth",
         twin_world(config),
@@ -128,6 +138,39 @@ def twin(
         _listed(stations),
         {"stations": Path(stations).name},
     )
+
+
+def benchmark(name: str, days: float | None) -> Problem:
+    """A twin with a version, or its first `days`, which have no blocks to train and test on."""
+    import json
+
+    from co2net_phys.data.splits import SPLIT_ATTRIBUTE
+    from co2net_phys.simulation.benchmarks import BENCHMARKS
+
+    config, attributes = BENCHMARKS[name].config, {"co2phys_benchmark": name}
+    if days is None:
+        attributes[SPLIT_ATTRIBUTE] = json.dumps(BENCHMARKS[name].split)
+    else:
+        config = _frames(config, days, None, None)
+    problem = _invented(config, "built-in")
+    return replace(problem, subject=f"an invented Earth ({name})", attributes=attributes)
+
+
+def refuse_changes(context: typer.Context, preset: str) -> None:
+    """Refuse options of a problem whose every option is fixed by its version.
+
+    Raises
+    ------
+    UsageError
+        naming the first.
+    """
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in FREE and source is not None and source.name != "DEFAULT":
+            raise UsageError(
+                f"--{name.replace('_', '-')} would change {preset}, which is fixed by its version; "
+                "leave it out, or use --preset twin"
+            )
 
 
 def from_files(

@@ -262,6 +262,7 @@ def test_a_full_disk_during_training(co2phys, tmp_path, full_disk, world):
             ["simulate", "--preset", "twin", "--output", "x.nc", "--truncation", "many"],
             "--truncation",
         ),
+        (["simulate", "--preset", "twin-v1", "--output", "x.nc", "--seed", "2"], "--seed would"),
         (["simulate", "--output", "x.nc"], "--preset twin or --winds"),
         (["simulate", "--winds", "solid-body", "--output", "x.nc"], "--duration"),
         (
