@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 from numpy.typing import ArrayLike, NDArray
 
-from co2net_phys.data.regions import OCEAN_CODE, cell_bounds, continent_raster, latitude_bounds
+from co2net_phys.data.cells import cell_bounds, latitude_bounds
+from co2net_phys.data.regions import OCEAN_CODE, continent_raster
 from co2net_phys.data.stations import Station
 
 Floats = NDArray[np.float64]
@@ -59,8 +61,14 @@ def draw_map(
         vmax=limits[1],
         rasterized=True,  # keeps vector formats small
     )
-    _draw_coastlines(axes)
+    draw_frame(axes)
     axes.set_facecolor("0.85")
+    return mesh
+
+
+def draw_frame(axes: Axes) -> None:
+    """Draw an equirectangular map from −180 to 180 with nothing on it but coastlines."""
+    _draw_coastlines(axes)
     axes.set(xlim=(-180, 180), ylim=(-90, 90), aspect="equal")
     axes.xaxis.set_major_locator(MultipleLocator(60))
     axes.yaxis.set_major_locator(MultipleLocator(30))
@@ -68,7 +76,6 @@ def draw_map(
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: _degrees(y, "N", "S")))
     axes.tick_params(labelsize=TICK_SIZE, length=3, color="0.4")
     axes.spines[:].set(linewidth=0.6, color="0.4")
-    return mesh
 
 
 def mark_stations(axes: Axes, stations: Stations | None) -> None:
@@ -94,7 +101,12 @@ def mark_stations(axes: Axes, stations: Stations | None) -> None:
 
 
 def add_colour_bar(
-    figure: Figure, mesh: QuadMesh, axes: list[Axes], units: str, values: Floats, vertical: bool
+    figure: Figure,
+    mesh: ScalarMappable,
+    axes: list[Axes],
+    units: str,
+    values: Floats,
+    vertical: bool,
 ) -> None:
     """Add a colour bar beside or below the axes that share it.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from co2net_phys.data.cells import cell_bounds, latitude_bounds
 from co2net_phys.errors import UsageError
 
 OCEAN_CODE = 0
@@ -100,34 +101,6 @@ def continent_raster() -> NDArray[np.uint8]:
         raster: NDArray[np.uint8] = archive["continent"]
     raster.setflags(write=False)  # the cache hands the same array to every caller
     return raster
-
-
-def cell_bounds(centres: ArrayLike) -> NDArray[np.float64]:
-    """Edges (n+1,) of cells with given centres (n,): midpoints, and half a spacing at both ends.
-
-    Raises:
-        UsageError: fewer than two centres, or not strictly monotonic.
-    """
-    values = np.asarray(centres, dtype=np.float64)
-    steps = np.diff(values)
-    if values.ndim != 1 or steps.size == 0 or not (np.all(steps > 0) or np.all(steps < 0)):
-        raise UsageError(
-            "a grid axis must hold at least two coordinates, strictly ascending or descending:"
-            " sort the axis and drop repeated values"
-        )
-    first, last = values[0] - steps[0] / 2, values[-1] + steps[-1] / 2
-    return np.concatenate([[first], values[:-1] + steps / 2, [last]])
-
-
-def latitude_bounds(latitude: ArrayLike) -> NDArray[np.float64]:
-    """Edges (nlat+1,) of latitude rows in degrees north, clipped to the poles.
-
-    Raises:
-        UsageError: a latitude beyond ±90, fewer than two, or not strictly monotonic.
-    """
-    if np.any(np.abs(np.asarray(latitude, dtype=np.float64)) > 90):
-        raise UsageError("latitude must lie in −90…90 degrees north: check the order of the axes")
-    return np.clip(cell_bounds(latitude), -90.0, 90.0)
 
 
 def _continents_of(region: str) -> tuple[str, ...]:

@@ -1,10 +1,9 @@
 """Latitude and longitude of any file in one order, with the bounds of the cells.
 
 Latitude ascends in degrees north, longitude ascends in [-180, 180) degrees east, a repeated
-meridian is dropped. Bounds are those of the file where they fit its centres. Otherwise the edges
-lie midway between the centres, as modelling centres write them for Gaussian grids too; on a grid
-of equal steps they lie half a step from each inner centre, so that polar rows of half height
-(GEOS-Chem) come out right. The edges of a global grid reach from pole to pole and round the globe.
+meridian is dropped. Bounds are those of the file where they fit its centres, otherwise those of
+`co2net_phys.data.cells`, the rule by which areas are counted everywhere. The edges of a global grid
+reach from pole to pole and round the globe.
 """
 
 from collections.abc import Hashable
@@ -16,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from co2net_phys.data.cells import latitude_bounds
 from co2net_phys.data.coordinates import Role, find_coordinate
 from co2net_phys.errors import DataError
 
@@ -247,15 +247,9 @@ def _goes_round(longitude: Array) -> bool:
 
 def _latitude_edges(latitude: Array, reaches_poles: bool) -> Array:
     """Return the bounds (nlat, 2) of rows that carry none."""
-    steps = np.diff(latitude)
-    edges = (latitude[1:] + latitude[:-1]) / 2
-    inner = steps[1:-1]
-    if reaches_poles and inner.size > 2 and np.ptp(inner) < 1e-4 * inner[0]:
-        edges[0], edges[-1] = latitude[1] - inner[0] / 2, latitude[-2] + inner[-1] / 2
-    ends = [-90.0, 90.0]
-    if not reaches_poles:
-        ends = [latitude[0] - steps[0] / 2, latitude[-1] + steps[-1] / 2]
-    edges = np.clip(np.concatenate([ends[:1], edges, ends[1:]]), -90.0, 90.0)
+    edges = latitude_bounds(latitude)
+    if reaches_poles:
+        edges[[0, -1]] = -90.0, 90.0
     return np.stack([edges[:-1], edges[1:]], axis=1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from co2net_phys.data.regions import cell_bounds
+from co2net_phys.data.cells import cell_bounds, latitude_bounds
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.solvers.grid import Grid
 
@@ -91,8 +91,7 @@ class LatLonGrid:
         """Grid of a dataset with ascending `latitude` and `longitude`.
 
         Bounds are `latitude_bounds` and `longitude_bounds` where the dataset has them, otherwise
-        the midpoints between the centres, as modelling centres write them for Gaussian grids too,
-        and the poles.
+        those of `co2net_phys.data.cells`, out to the poles.
 
         Raises
         ------
@@ -172,11 +171,10 @@ def _bounds(dataset: xr.Dataset | xr.DataArray, name: str, where: str) -> Array 
 
 
 def _latitude_edges(latitude: Array) -> Array:
-    """Edges halfway between the centres; the last ones at the poles where rows come near them."""
-    edges = cell_bounds(latitude)
+    """Edges of the rows, the last ones at the poles where rows come near them."""
+    edges = latitude_bounds(latitude)
     for end, pole, step in ((0, -90.0, edges[1] - edges[0]), (-1, 90.0, edges[-1] - edges[-2])):
-        # Gaussian grids stop short of the pole, some files leave its row out; where a row lies at
-        # the pole itself, this is negative.
+        # Some files leave the row at the pole out.
         if abs(pole) - abs(edges[end]) < step:
             edges[end] = pole
     return edges

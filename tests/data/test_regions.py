@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from co2net_phys.data.cells import latitude_bounds
 from co2net_phys.data.regions import (
     REGIONS,
-    cell_bounds,
     continent_raster,
     land_fraction,
-    latitude_bounds,
     region_mask,
 )
 from co2net_phys.errors import UsageError
@@ -140,17 +139,6 @@ def test_half_covered_cell_has_half_the_land() -> None:
     np.testing.assert_allclose(land_fraction(latitude, longitude), raster, atol=1e-9)
     pairs = land_fraction(latitude, longitude.reshape(-1, 2).mean(axis=1))
     np.testing.assert_allclose(pairs, raster.reshape(360, 360, 2).mean(axis=2), atol=1e-9)
-
-
-def test_bounds_are_midpoints_clipped_at_the_poles() -> None:
-    np.testing.assert_allclose(cell_bounds([0, 1, 3]), [-0.5, 0.5, 2, 4])
-    np.testing.assert_allclose(latitude_bounds([90, 0, -90]), [90, 45, -45, -90])
-
-
-@pytest.mark.parametrize("axis", [[0.0], [0.0, 0.0], [0.0, 2.0, 1.0], [[0.0, 1.0]]])
-def test_an_axis_without_order_is_refused(axis: list[float]) -> None:
-    with pytest.raises(UsageError, match="strictly ascending or descending"):
-        cell_bounds(axis)
 
 
 def test_unknown_region_and_swapped_axes_are_refused() -> None:

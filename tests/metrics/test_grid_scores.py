@@ -1,15 +1,12 @@
-"""Scores equal hand calculations and an independent library, with missing data and any weights."""
+"""Scores on a grid by hand, and what must hold for any fields, weights and masks."""
 
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-import scores.continuous as oracle
-import xarray as xr
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from scipy.interpolate import RegularGridInterpolator
 
 from co2net_phys import metrics
 from co2net_phys.errors import UsageError
@@ -21,11 +18,11 @@ Score = Callable[..., float]
 GRID_SCORES: tuple[Score, ...] = (
     metrics.rmse,
     metrics.mae,
+    metrics.median_abs_error,
     metrics.bias,
     metrics.correlation,
     metrics.r2,
 )
-NAN = float("nan")
 
 
 def random_pair(seed: int = 0, times: int = 5) -> tuple[np.ndarray, np.ndarray]:
@@ -95,29 +92,6 @@ def test_drift_is_the_growth_of_the_mean_error() -> None:
     truth[2] = np.nan  # a time without observations
     assert metrics.global_mean_drift(growth - truth * 0, truth, EQUAL) == pytest.approx(4.0)
     assert np.isnan(metrics.global_mean_drift(truth[:1], truth[:1], EQUAL))
-
-
-@pytest.mark.parametrize("name", ["rmse", "mae", "mean_error", "correlation"])
-def test_agreement_with_the_library_scores(name: str) -> None:
-    prediction, truth = random_pair(1)
-    truth[np.random.default_rng(2).random(truth.shape) < 0.2] = np.nan
-    weights = metrics.latitude_weights(LATITUDE)
-    dims = ("time", "lat", "lon")
-    fcst, obs = xr.DataArray(prediction, dims=dims), xr.DataArray(truth, dims=dims)
-    alpha = xr.DataArray(weights, dims="lat")
-    if name == "rmse":
-        # One time at a time, as the definition takes the root before the mean over time.
-        theirs = np.mean([oracle.rmse(fcst[t], obs[t], weights=alpha) for t in range(len(obs))])
-        ours = metrics.rmse(prediction, truth, weights)
-    elif name == "correlation":
-        ones = np.ones(LATITUDE.size)
-        theirs = oracle.correlation.pearsonr(fcst, obs)
-        ours = metrics.correlation(prediction, truth, ones)
-    else:
-        theirs = getattr(oracle, name)(fcst, obs, weights=alpha)
-        function = metrics.mae if name == "mae" else metrics.bias
-        ours = function(prediction, truth, weights)
-    assert ours == pytest.approx(float(theirs), rel=1e-10)
 
 
 def test_weighted_correlation_equals_the_correlation_of_repeated_rows() -> None:
@@ -225,7 +199,15 @@ def test_score_gathers_all_and_regions() -> None:
         prediction, truth, LATITUDE, LONGITUDE, climate, ("global", "antarctica", "europe")
     )
     weights = metrics.latitude_weights(LATITUDE)
-    for name in ("rmse", "mae", "bias", "correlation", "r2", "global_mean_drift"):
+    for name in (
+        "rmse",
+        "mae",
+        "median_abs_error",
+        "bias",
+        "correlation",
+        "r2",
+        "global_mean_drift",
+    ):
         assert result[name] == getattr(metrics, name)(prediction, truth, weights)
     assert result["acc"] == metrics.acc(prediction, truth, climate, weights)
     regions = result["regions"]
@@ -244,91 +226,53 @@ def test_shapes_that_disagree_are_refused() -> None:
         metrics.rmse(TWO_BY_TWO, TWO_BY_TWO, EQUAL, np.ones((3, 2)))
 
 
-def test_station_scores_by_hand() -> None:
-    observed = np.array([[1.0, NAN, NAN], [2.0, 5.0, NAN], [3.0, 7.0, NAN]])
-    predicted = np.array([[2.0, 0.0, 1.0], [4.0, 6.0, 1.0], [6.0, 4.0, 1.0]])
-    result = metrics.station_scores(predicted, observed, ["A", "B", "C"])
-    first, second, third = (result["sites"][code] for code in "ABC")
-    assert first == pytest.approx({"rmse": np.sqrt(14 / 3), "bias": 2, "correlation": 1, "n": 3})
-    assert second == pytest.approx({"rmse": np.sqrt(5), "bias": -1, "correlation": -1, "n": 2})
-    assert third["n"] == 0 and np.isnan([third[k] for k in ("rmse", "bias", "correlation")]).all()
-    pooled = result["pooled"]
-    assert (pooled["n"], pooled["bias"]) == (5, pytest.approx(4 / 5))
-    assert pooled["rmse"] == pytest.approx(np.sqrt(24 / 5))  # not the mean of the sites
-    expected = np.corrcoef([1, 2, 3, 5, 7], [2, 4, 6, 6, 4])[0, 1]
-    assert pooled["correlation"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("codes", [["A"], ["A", "A"]])
-def test_station_codes_must_fit(codes: list[str]) -> None:
-    with pytest.raises(UsageError):
-        metrics.station_scores(np.ones((3, 2)), np.ones((3, 2)), codes)
-
-
-def test_bilinear_sampling_agrees_with_scipy() -> None:
-    rng = np.random.default_rng(11)
-    field = rng.normal(size=(3, LATITUDE.size, LONGITUDE.size))
-    sites = rng.uniform(-89, 89, 200), rng.uniform(-178.5, 178.5, 200)
-    theirs = RegularGridInterpolator((LATITUDE, LONGITUDE), np.moveaxis(field, 0, -1))(
-        np.column_stack(sites)
-    )
-    ours = metrics.sample_at(field, LATITUDE, LONGITUDE, *sites)
-    np.testing.assert_allclose(ours, theirs.T, atol=1e-12)
+def test_median_absolute_error_by_hand() -> None:
+    truth = np.zeros((1, 3, 1))
+    prediction = np.array([[[1.0], [-2.0], [9.0]]])
+    assert metrics.median_abs_error(prediction, truth, np.ones(3)) == 2
+    assert metrics.median_abs_error(prediction, truth, [1, 1, 2.5]) == 9
+    assert metrics.median_abs_error(prediction, truth, [1, 1, 2]) == (2 + 9) / 2  # a tie
+    assert metrics.median_abs_error(prediction, truth, [3, 1, 0]) == 1
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    latitude=st.floats(-90, 90),
-    longitude=st.floats(-180, 180),
-    flip=st.booleans(),
-    shift=st.integers(0, 119),
-    method=st.sampled_from(["bilinear", "nearest"]),
-)
-def test_sampling_does_not_depend_on_the_order_of_the_axes(
-    latitude: float, longitude: float, flip: bool, shift: int, method: str
+@given(prediction=fields, truth=fields, factor=st.floats(0.01, 100))
+def test_median_is_that_of_numpy_and_robust(
+    prediction: np.ndarray, truth: np.ndarray, factor: float
 ) -> None:
-    longitude = round(longitude, 2)  # no site within round-off of a boundary between cells
-    latitude = round(latitude, 2)
-    assume(method == "bilinear" or (longitude % 1.5 != 0 and latitude % 1 != 0))
-    field = np.random.default_rng(12).normal(size=(LATITUDE.size, LONGITUDE.size))
-    rows = slice(None, None, -1 if flip else 1)
-    rolled = np.roll(LONGITUDE % 360, shift)
-    turned = np.roll(field, shift, axis=1)[rows]
-    plain = metrics.sample_at(field, LATITUDE, LONGITUDE, latitude, longitude, method)
-    other = metrics.sample_at(turned, LATITUDE[rows], rolled, latitude, longitude + 360, method)
-    assert other == pytest.approx(plain, abs=1e-9)
+    equal = np.full(3, factor)
+    found = metrics.median_abs_error(prediction, truth, equal)
+    assert found == pytest.approx(np.median(np.abs(prediction - truth)), abs=1e-12)
+    worst = np.unravel_index(np.argmax(np.abs(prediction - truth)), truth.shape)
+    prediction[worst] += 1e6 * np.sign(prediction[worst] - truth[worst] + 0.5)
+    assert metrics.median_abs_error(prediction, truth, equal) == pytest.approx(found, abs=1e-12)
 
 
-def test_sampling_across_the_date_line_and_at_the_poles() -> None:
-    field = np.zeros((LATITUDE.size, LONGITUDE.size))
-    field[:, 0], field[:, -1] = 1.0, 3.0  # on both sides of the date line
-    across = metrics.sample_at(field, LATITUDE, LONGITUDE, [0, 0, 0], [180, -179.25, 179.25])
-    np.testing.assert_allclose(across, [2.0, 1.5, 2.5])
-    rows = np.repeat(LATITUDE[:, None], LONGITUDE.size, axis=1)
-    poles = metrics.sample_at(rows, LATITUDE, LONGITUDE, [-89.98, 90, 88.5], [-24.8, 0, 0])
-    np.testing.assert_allclose(poles, [-89, 89, 88.5])
+@settings(max_examples=30, deadline=None)
+@given(prediction=fields, truth=fields, turn=st.integers(0, 3), flip=st.booleans())
+def test_turning_the_globe_and_reordering_times_change_nothing(
+    prediction: np.ndarray, truth: np.ndarray, turn: int, flip: bool
+) -> None:
+    weights = np.array([0.5, 1.5, 1.0])
+    times = slice(None, None, -1 if flip else 1)
+    y, u = (np.roll(x, turn, axis=2)[times] for x in (prediction, truth))
+    for function in GRID_SCORES:
+        expected = function(prediction, truth, weights)
+        assert function(y, u, weights) == pytest.approx(expected, rel=1e-9, abs=1e-9, nan_ok=True)
 
 
-def test_nearest_takes_the_cell_that_holds_the_site() -> None:
-    field = np.arange(LATITUDE.size * LONGITUDE.size, dtype=float).reshape(90, 120)
-    value = metrics.sample_at(field, LATITUDE, LONGITUDE, [19.5], [-155.6], "nearest")
-    assert value == field[54, 8]  # the cell 18…20°N, 156…153°W
-    halfway = metrics.sample_at(field, LATITUDE, LONGITUDE, [0.0], [0.0], "nearest")
-    assert halfway[0] in field  # a tie goes to one cell
-
-
-def test_missing_neighbours_spoil_only_what_they_touch() -> None:
-    field = np.zeros((LATITUDE.size, LONGITUDE.size))
-    field[45, 60] = np.nan  # at 1°N, 1.5°E
-    value = metrics.sample_at(field, LATITUDE, LONGITUDE, [1, 1, 1], [1.5, 3.0, 4.5])
-    np.testing.assert_array_equal(np.isnan(value), [True, True, False])
-
-
-def test_sampling_refuses_what_is_no_global_field() -> None:
-    field = np.zeros((90, 120))
-    with pytest.raises(UsageError, match="does not end in"):
-        metrics.sample_at(field.T, LATITUDE, LONGITUDE, [0], [0])
-    with pytest.raises(UsageError, match="unknown sampling method 'cubic'"):
-        metrics.sample_at(field, LATITUDE, LONGITUDE, [0], [0], "cubic")
-    with pytest.raises(UsageError, match="around the globe"):
-        metrics.sample_at(field[:, :30], LATITUDE, LONGITUDE[:30], [0], [0])
+@settings(max_examples=30, deadline=None)
+@given(prediction=fields, truth=fields, factor=st.floats(0.1, 10))
+def test_scores_scale_with_the_fields(
+    prediction: np.ndarray, truth: np.ndarray, factor: float
+) -> None:
+    weights = np.array([0.5, 1.5, 1.0])
+    for function in (metrics.rmse, metrics.mae, metrics.median_abs_error, metrics.bias):
+        expected = factor * function(prediction, truth, weights)
+        found = function(factor * prediction, factor * truth, weights)
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assume(np.ptp(truth) > 1e-2 and np.ptp(prediction) > 1e-2)
+    for function in (metrics.correlation, metrics.r2):
+        expected = function(prediction, truth, weights)
+        found = function(factor * prediction, factor * truth, weights)
+        assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
