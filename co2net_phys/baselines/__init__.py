@@ -5,8 +5,17 @@ from __future__ import annotations
 from co2net_phys.baselines.base import JSON, Baseline
 from co2net_phys.baselines.climatology_kriging import ClimatologyKriging
 from co2net_phys.baselines.climatology_offset import ClimatologyOffset, ClimatologyOnly
-from co2net_phys.baselines.kriging import Kriging
+from co2net_phys.baselines.eof_regression import EOFRegression
+from co2net_phys.baselines.kriging import (
+    Kriging,
+    KrigingExponential,
+    KrigingGaussian,
+    KrigingLinear,
+    KrigingPower,
+)
 from co2net_phys.baselines.nearest_station import NearestStation
+from co2net_phys.baselines.optimal_interpolation import OptimalInterpolation
+from co2net_phys.baselines.persistence import Persistence
 from co2net_phys.baselines.ridge import Ridge
 from co2net_phys.baselines.station_mean import StationMean
 from co2net_phys.errors import UsageError
@@ -16,11 +25,18 @@ BASELINES: dict[str, type[Baseline]] = {
     for method in (
         StationMean,
         NearestStation,
+        Persistence,
         ClimatologyOnly,
         ClimatologyOffset,
         Kriging,
+        KrigingExponential,
+        KrigingLinear,
+        KrigingPower,
+        KrigingGaussian,
         Ridge,
+        EOFRegression,
         ClimatologyKriging,
+        OptimalInterpolation,
     )
 }
 """Every baseline by name, from the simplest to the best."""

@@ -125,6 +125,19 @@ def require_training_data(
         )
 
 
+def require_same_stations(
+    name: str, latitude: Tensor, longitude: Tensor, observations: Observations
+) -> None:
+    """Raise `DataError` unless the observations are of the stations (S,), (S,) of the fit."""
+    mine = torch.stack([latitude, longitude])
+    theirs = torch.stack([observations.latitude, observations.longitude]).to(mine)
+    if mine.shape != theirs.shape or not torch.allclose(mine, theirs, atol=1e-3):
+        raise DataError(
+            f"{name} was fitted to {mine.shape[1]} stations and the batch has "
+            f"{theirs.shape[1]} or others; give it the stations of the fit in their order"
+        )
+
+
 def station_positions(
     store: TrainingStore, stations: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

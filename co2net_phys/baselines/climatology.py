@@ -77,7 +77,7 @@ class Climatology(nn.Module):
         if len(frames) == 0:
             raise DataError(f"{store.source}: no training frames; check the dates of the split")
         height, width = store.shape
-        slots = _day_slots(store, frames)
+        slots = day_slots(store, frames)
         days = float(np.ptp(store.seconds[frames])) / DAY_SECONDS
         harmonics = ANNUAL_HARMONICS if days >= SHORTEST_YEAR_DAYS else 0
         module = cls(height=height, width=width, slots=len(slots), harmonics=harmonics)
@@ -139,9 +139,7 @@ class Climatology(nn.Module):
 
     def _design(self, day_phase: Tensor, year_phase: Tensor) -> Tensor:
         """Regressors (..., P) at times given by two phases (...)."""
-        apart = day_phase.double()[..., None] - self.slots
-        nearest = (apart - apart.round()).abs().argmin(dim=-1)
-        hours = nn.functional.one_hot(nearest, len(self.slots)).double()
+        hours = nn.functional.one_hot(nearest_slot(day_phase, self.slots), len(self.slots)).double()
         order = torch.arange(1, self.harmonics + 1, device=hours.device)
         angle = 2.0 * torch.pi * year_phase.double()[..., None] * order
         return torch.cat([hours, angle.cos(), angle.sin()], dim=-1)
@@ -161,10 +159,7 @@ class Climatology(nn.Module):
             gram += design.T @ design
             moments += design.T @ target[complete]
         if not gram.any():
-            raise DataError(
-                f"{store.source}: no training frame has a complete {CO2!r}; "
-                "a climatology needs gridded targets"
-            )
+            raise no_complete_target(store)
         return gram, moments
 
 
@@ -178,7 +173,22 @@ def phases(store: TrainingStore, frames: NDArray[np.int64]) -> tuple[Tensor, Ten
     return torch.from_numpy(store.day_phase[frames]), torch.from_numpy(store.year_phase[frames])
 
 
-def _day_slots(store: TrainingStore, frames: NDArray[np.int64]) -> Tensor:
+def no_complete_target(store: TrainingStore) -> DataError:
+    """What to raise where no training frame has CO2 in every cell."""
+    return DataError(
+        f"{store.source}: no training frame has a complete {CO2!r}; this baseline needs gridded "
+        "targets"
+    )
+
+
+def nearest_slot(day_phase: Tensor, slots: Tensor) -> Tensor:
+    """Index (...) of the slot (K,) nearest to each phase (...) of the day, across midnight."""
+    apart = day_phase.double()[..., None] - slots
+    nearest: Tensor = (apart - apart.round()).abs().argmin(dim=-1)
+    return nearest
+
+
+def day_slots(store: TrainingStore, frames: NDArray[np.int64]) -> Tensor:
     """Day phases (K,) to tell apart: one for frames a day or more apart, else those that occur."""
     if store.time_step >= DAY_SECONDS:
         return torch.zeros(1, dtype=torch.float64)

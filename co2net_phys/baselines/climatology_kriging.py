@@ -19,9 +19,12 @@ from co2net_phys.baselines.base import (
 from co2net_phys.baselines.climatology import Climatology, phases
 from co2net_phys.baselines.cross_fitting import blocks_left_out
 from co2net_phys.baselines.kriging import KrigingOperator, sample
-from co2net_phys.baselines.variogram import MODELS, fit_variogram
+from co2net_phys.baselines.variogram import fit_variogram
 from co2net_phys.batch import Coordinates, Observations
 from co2net_phys.data.store import TrainingStore
+
+CANDIDATES = ("spherical", "exponential")
+"""Variogram models to choose from: those with a sill that are valid on the sphere."""
 
 HALVES = 2
 """Parts of the training record whose residuals are taken from the climatology of the other."""
@@ -80,7 +83,7 @@ def choose_operator(
     """
     latitude, longitude = observations.latitude, observations.longitude
     best: tuple[float, KrigingOperator] | None = None
-    for model in MODELS:
+    for model in CANDIDATES:
         operator = KrigingOperator(model=model)
         parameters = fit_variogram(residual.numpy(), latitude.numpy(), longitude.numpy(), model)
         operator.variogram.copy_(torch.tensor(parameters))

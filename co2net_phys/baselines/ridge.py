@@ -13,22 +13,16 @@ from co2net_phys.baselines.base import (
     WINDOW,
     Baseline,
     chunks,
+    require_same_stations,
     require_training_data,
     station_positions,
 )
 from co2net_phys.baselines.climatology import Climatology, phases, target_fields
+from co2net_phys.baselines.held_back import early_and_late
 from co2net_phys.baselines.moments import Moments, choose_penalty
 from co2net_phys.batch import Coordinates, Observations
-from co2net_phys.data.splits import GAP_DAYS
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
-from co2net_phys.solvers.constants import SECONDS_PER_DAY
-
-HELD_OUT = 0.2
-"""Last fraction of the training frames that the penalty is chosen on."""
-
-LARGEST_GAP = 0.1
-"""Fraction of the training frames that the gap may take at most."""
 
 
 class Ridge(Baseline):
@@ -107,20 +101,16 @@ class Ridge(Baseline):
                 f"ridge looks {max(self.lags)} frames back but the windows have "
                 f"{observations.value.shape[1]} frames; fit it with this window"
             )
-        mine = torch.stack([self.station_latitude, self.station_longitude])
-        theirs = torch.stack([observations.latitude, observations.longitude]).to(mine)
-        if mine.shape != theirs.shape or not torch.allclose(mine, theirs, atol=1e-3):
-            raise DataError(
-                f"ridge was fitted to {mine.shape[1]} stations and the batch has "
-                f"{theirs.shape[1]} or others; give it the stations of the fit in their order"
-            )
+        require_same_stations(
+            self.name, self.station_latitude, self.station_longitude, observations
+        )
 
     def _solve(
         self, store: TrainingStore, frames: NDArray[np.int64], stations: NDArray[np.int64]
     ) -> Tensor:
         """Weights (F, H·W) float64."""
         usable = self._usable(store, frames)
-        early, late = _split(store, usable)
+        early, late = early_and_late(store, usable)
         between = usable[len(early) : len(usable) - len(late)]
         first, gap, last = (self._moments(store, part, stations) for part in (early, between, late))
         area = torch.from_numpy(np.cos(np.deg2rad(store.latitude)))
@@ -177,12 +167,3 @@ class Ridge(Baseline):
             )
             columns.append(torch.nan_to_num(seen - expected, nan=0.0))
         return torch.cat(columns, dim=1)
-
-
-def _split(
-    store: TrainingStore, frames: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Early frames to fit and late ones to judge, with a gap between them."""
-    late = max(1, int(HELD_OUT * len(frames)))
-    gap = min(int(GAP_DAYS * SECONDS_PER_DAY / store.time_step), int(LARGEST_GAP * len(frames)))
-    return frames[: len(frames) - late - gap], frames[len(frames) - late :]

@@ -28,8 +28,37 @@ SHORTEST_RANGE_DEGREES = 1.0
 SAME_PLACE = 1e-6
 """Radians (6 m on Earth) within which two stations are in the same place."""
 
+ANTIPODE_DEGREES = 180.0
+"""Longest distance on a sphere, where a variogram without a sill stops rising."""
+
+LONGEST_GAUSSIAN_RANGE_DEGREES = 90.0
+"""Longest range of a Gaussian variogram that a fit may return.
+
+No Gaussian of great-circle distance is valid on the sphere, because its kink at the antipode gives
+negative Legendre coefficients. They sum to 1.4e-6 of the sill at a range of 90° and to 3.7e-3 at
+150°: the first is covered by `NUGGET_FLOOR` for hundreds of stations, the second for none.
+"""
+
 DEFAULT_PARAMETERS = (1.0, 60.0, NUGGET_FLOOR)
 """Used where the data are constant, when every variogram gives the same constant field."""
+
+
+def linear(distance: Tensor, reach: Tensor) -> Tensor:
+    """Rises as distance / reach; `reach` is the antipode's distance, so to 1 there."""
+    rise: Tensor = distance / reach
+    return rise
+
+
+def power(distance: Tensor, exponent: Tensor) -> Tensor:
+    """Rises as (distance / 180°)^exponent, to 1 at the antipode."""
+    rise: Tensor = (distance / ANTIPODE_DEGREES) ** exponent
+    return rise
+
+
+def gaussian(distance: Tensor, reach: Tensor) -> Tensor:
+    """Rises as 1 − exp(−(7 distance / 4 reach)²): to 0.95 at the range `reach`."""
+    rise: Tensor = -torch.expm1(-(1.75 * distance / reach).square())
+    return rise
 
 
 def spherical(distance: Tensor, reach: Tensor) -> Tensor:
@@ -46,14 +75,29 @@ def exponential(distance: Tensor, reach: Tensor) -> Tensor:
 
 
 MODELS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "linear": linear,
+    "power": power,
+    "gaussian": gaussian,
     "spherical": spherical,
     "exponential": exponential,
 }
-"""Variogram shapes from 0 to 1, with PyKrige's names and meaning of the range.
+"""Variogram shapes from 0 to 1, the five of the CO2-Net paper (table 17), with PyKrige's names.
 
-Both are valid with great-circle distance on the sphere (Gneiting 2013,
-https://doi.org/10.3150/12-BEJSP06).
+γ(d) = sill · shape(d, p) + nugget, where p is PyKrige's range in degrees or exponent. A linear or
+power variogram has no sill: the semivariance at the antipode takes its place, and what is added to
+every covariance thereby changes nothing, since kriging weights sum to one. With great-circle
+distance all but the Gaussian are valid on the sphere, the power variogram for exponents up to 1
+(Gneiting 2013, https://doi.org/10.3150/12-BEJSP06).
 """
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "linear": (ANTIPODE_DEGREES, ANTIPODE_DEGREES),
+    "power": (0.0, 1.0),
+    "gaussian": (SHORTEST_RANGE_DEGREES, LONGEST_GAUSSIAN_RANGE_DEGREES),
+    "spherical": (SHORTEST_RANGE_DEGREES, float("inf")),
+    "exponential": (SHORTEST_RANGE_DEGREES, float("inf")),
+}
+"""Smallest and largest second parameter that a fit may return."""
 
 
 def same_place(latitude: Tensor, longitude: Tensor) -> Tensor:
@@ -85,6 +129,7 @@ def fit_variogram(
 
     `values` is (n, S) in µmol mol-1 with NaN where missing; at most `SAMPLE_FRAMES` of the n
     frames are used. The sills are in (µmol mol-1)². Constant frames tell nothing and are skipped.
+    Of a power variogram the second parameter is the exponent, see `MODELS`.
     """
     place = same_place(torch.from_numpy(latitude), torch.from_numpy(longitude))
     _, first = np.unique(place.numpy(), return_index=True)
@@ -97,11 +142,11 @@ def fit_variogram(
         fit = _fit_frame(frame[there], latitude[first][there], longitude[first][there], model)
         if fit is not None:
             fits.append(fit)
-    if not fits:
-        return DEFAULT_PARAMETERS
-    sill, reach, nugget = (float(value) for value in np.median(np.array(fits), axis=0))
+    typical = np.median(fits or [np.array(DEFAULT_PARAMETERS)], axis=0)
+    sill, reach, nugget = (float(value) for value in typical)
     sill = max(sill, NUGGET_FLOOR * nugget)
-    return sill, max(reach, SHORTEST_RANGE_DEGREES), max(nugget, NUGGET_FLOOR * sill)
+    smallest, largest = _BOUNDS[model]
+    return sill, min(max(reach, smallest), largest), max(nugget, NUGGET_FLOOR * sill)
 
 
 def _fit_frame(
@@ -110,7 +155,10 @@ def _fit_frame(
     longitude: NDArray[np.float64],
     model: str,
 ) -> NDArray[np.float64] | None:
-    """PyKrige's parameters for one frame; None where the data are (nearly) constant."""
+    """Parameters of one frame by PyKrige, as in `MODELS`; None where data are (nearly) constant.
+
+    Where the best power is steeper than 1, the best valid one is 1: the linear variogram.
+    """
     if np.ptp(values) < 1e-6 * max(1.0, float(np.abs(values).max())):
         return None
     with warnings.catch_warnings():
@@ -127,7 +175,21 @@ def _fit_frame(
             )
         except ValueError:  # its bounds collapse where the data barely vary
             return None
-    parameters = np.asarray(fitted.variogram_model_parameters, dtype=np.float64)
-    return (
-        parameters if np.isfinite(parameters).all() and parameters[0] + parameters[2] > 0 else None
-    )
+    parameters = _standard(model, np.asarray(fitted.variogram_model_parameters, dtype=np.float64))
+    if not np.isfinite(parameters).all() or parameters[0] + parameters[2] <= 0:
+        return None
+    if model == "power" and parameters[1] > 1.0:
+        straight = _fit_frame(values, latitude, longitude, "linear")
+        return None if straight is None else np.array([straight[0], 1.0, straight[2]])
+    return parameters
+
+
+def _standard(model: str, fitted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """PyKrige's parameters of a model as those of `MODELS`."""
+    if model == "linear":
+        slope, nugget = fitted
+        return np.array([slope * ANTIPODE_DEGREES, ANTIPODE_DEGREES, nugget])
+    if model == "power":
+        scale, exponent, nugget = fitted
+        return np.array([scale * ANTIPODE_DEGREES**exponent, exponent, nugget])
+    return fitted

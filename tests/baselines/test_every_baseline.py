@@ -16,6 +16,10 @@ from co2net_phys.errors import DataError, UsageError
 
 KEPT = world.ALL_STATIONS[:22]
 HELD_OUT = world.ALL_STATIONS[22:]
+NEED_FIELDS = (
+    *(name for name in BASELINES if "climatology" in name),
+    *("persistence", "ridge", "eof-regression", "optimal-interpolation"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +109,42 @@ def test_nothing_to_fit_is_said_in_one_line(name, store):
     with pytest.raises(DataError, match="frames") as no_frames:
         BASELINES[name].fit(store, np.arange(0), KEPT)
     assert "\n" not in str(no_frames.value)
-    if name != "climatology":
+    if name not in ("climatology", "persistence"):
         with pytest.raises(DataError, match="stations"):
             BASELINES[name].fit(store, world.TRAINING, KEPT[:2])
 
 
-@pytest.mark.parametrize("name", [*(n for n in BASELINES if "climatology" in n), "ridge"])
+@every
+def test_constant_world_is_reproduced(name):
+    store = world.make_store(np.full((world.FRAMES, 18, 24), 412.5), missing=0.3)
+    fitted = BASELINES[name].fit(store, world.TRAINING, KEPT)
+    assert world.error(fitted, world.make_batch(store, world.TEST, KEPT)) < 1e-4
+
+
+@every
+def test_stations_in_the_same_place_and_on_another_grid_do_no_harm(name):
+    """Two stations in every place of a half-globe grid of uneven rows."""
+    random = np.random.default_rng(4)
+    dataset = world.make_store(world.daily_cycle() + world.waves()).dataset
+    uneven = np.sort(random.choice(18, size=11, replace=False))
+    dataset = dataset.isel(latitude=uneven, longitude=slice(3, 20))
+    twice = np.repeat(np.arange(6), 2)
+    pairs = dataset.isel(station=twice)
+    pairs["station_code"] = ("station", [f"S{i:02d}" for i in range(12)])
+    store = TrainingStore(pairs, "pairs")
+    fitted = BASELINES[name].fit(store, world.TRAINING, np.arange(12))
+    result = field(fitted, world.make_batch(store, world.TEST, np.arange(12)))
+    assert torch.isfinite(result).all()
+    assert (result - 400.0).abs().max() < 40.0
+
+
+@every
+def test_fit_is_repeatable(name, fitted, batch, store):
+    again = BASELINES[name].fit(store, world.TRAINING, KEPT)
+    assert torch.equal(field(again, batch), field(fitted[name], batch))
+
+
+@pytest.mark.parametrize("name", NEED_FIELDS)
 def test_missing_targets_are_said_and_partly_missing_ones_left_out(name, store, fitted, batch):
     dataset = store.dataset.copy(deep=True)
     dataset[CO2][:, 0, 0] = np.nan
@@ -152,3 +186,5 @@ def test_what_knows_more_does_better(fitted, batch):
     assert score["climatology-kriging"] < score["climatology-offset"] < score["climatology"]
     assert score["climatology-kriging"] < score["kriging"] < score["station-mean"]
     assert score["ridge"] < score["climatology-offset"]
+    assert score["eof-regression"] < score["climatology-offset"]
+    assert score["optimal-interpolation"] < score["climatology-kriging"]

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pykrige.ok import OrdinaryKriging as PyKrige
 
-from co2net_phys.baselines.climatology_kriging import choose_operator
-from co2net_phys.baselines.kriging import KrigingOperator
-from co2net_phys.baselines.sphere import great_circle_degrees
+from co2net_phys.baselines import BASELINES
+from co2net_phys.baselines.climatology_kriging import CANDIDATES, choose_operator
+from co2net_phys.baselines.kriging import KrigingOperator, smallest_contrast
+from co2net_phys.baselines.sphere import great_circle_degrees, grid_points
 from co2net_phys.baselines.variogram import (
     DEFAULT_PARAMETERS,
     MODELS,
@@ -20,8 +21,24 @@ from co2net_phys.baselines.variogram import (
     same_place,
 )
 from co2net_phys.batch import Coordinates, Observations
+from co2net_phys.data.schema import CO2, standard_error_name
+from co2net_phys.errors import NumericalError
 
 SILL, REACH, NUGGET = 4.0, 70.0, 0.3
+SECOND = {"linear": 180.0, "power": 0.7, "gaussian": 85.0, "spherical": 70.0, "exponential": 70.0}
+"""Range in degrees or exponent of each model."""
+PYKRIGE = {
+    "linear": {"slope": SILL / 180.0},
+    "power": {"scale": SILL / 180.0 ** SECOND["power"], "exponent": SECOND["power"]},
+    **{m: {"psill": SILL, "range": SECOND[m]} for m in ("gaussian", "spherical", "exponential")},
+}
+"""The same variograms in the words of PyKrige."""
+WELL_CONDITIONED = [
+    (model, nugget)
+    for model in MODELS
+    for nugget in (0.0, NUGGET)
+    if (model, nugget) != ("gaussian", 0.0)
+]
 
 
 def grid():
@@ -33,7 +50,7 @@ def grid():
 
 def operator(model="spherical", nugget=NUGGET):
     made = KrigingOperator(model=model)
-    made.variogram.copy_(torch.tensor([SILL, REACH, nugget]))
+    made.variogram.copy_(torch.tensor([SILL, SECOND[model], nugget], dtype=torch.float64))
     return made
 
 
@@ -46,32 +63,123 @@ def network(count=25, frames=4, seed=0):
     return tuple(map(torch.from_numpy, (values, latitude, longitude)))
 
 
-def pykrige_field(values, latitude, longitude, model, nugget):
-    """PyKrige's field (H, W) with the same variogram from the stations that report."""
+def pykrige(values, latitude, longitude, model, nugget):
+    """PyKrige's field and kriging variance (H, W) with the same variogram from what reports."""
     there = torch.isfinite(values)
     kriging = PyKrige(
         longitude[there].numpy() % 360,
         latitude[there].numpy(),
         values[there].numpy(),
         variogram_model=model,
-        variogram_parameters={"psill": SILL, "range": REACH, "nugget": nugget},
+        variogram_parameters=PYKRIGE[model] | {"nugget": nugget},
         coordinates_type="geographic",
         pseudo_inv=True,
     )
-    return kriging.execute("grid", world.LONGITUDE % 360, world.LATITUDE)[0].data
+    field, variance = kriging.execute("grid", world.LONGITUDE % 360, world.LATITUDE)
+    return field.data, variance.data
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("nugget", [0.0, NUGGET])
+@pytest.mark.parametrize(("model", "nugget"), WELL_CONDITIONED)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
-def test_agrees_with_pykrige_at_every_cell(model, nugget, missing):
+def test_field_and_standard_error_agree_with_pykrige_at_every_cell(model, nugget, missing, caplog):
     values, latitude, longitude = network()
     lost = torch.from_numpy(np.random.default_rng(5).random(values.shape) < missing)
     values[lost] = float("nan")
-    fields = operator(model, nugget)(values, latitude, longitude, grid())
-    for field, frame in zip(fields, values, strict=True):
-        expected = pykrige_field(frame, latitude, longitude, model, nugget)
+    krige = operator(model, nugget)
+    fields = krige(values, latitude, longitude, grid())
+    errors = krige.standard_error(values, latitude, longitude, grid())
+    for field, error, frame in zip(fields, errors, values, strict=True):
+        expected, variance = pykrige(frame, latitude, longitude, model, nugget)
         np.testing.assert_allclose(field, expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(error.square(), variance, rtol=0, atol=1e-8)
+    assert not caplog.records
+
+
+def test_gaussian_without_nugget_is_reported_and_stays_within_reason(caplog):
+    """The same network makes PyKrige's field absurd, as in table 17 of the CO2-Net paper."""
+    values, latitude, longitude = network(count=72)
+    field = operator("gaussian", 0.0)(values, latitude, longitude, grid())
+    absurd, _ = pykrige(values[0], latitude, longitude, "gaussian", 0.0)
+    assert np.abs(absurd - 400.0).max() > 1000.0
+    assert (field - 400.0).abs().max() < 40.0
+    assert len(caplog.records) == 1
+    assert "gaussian" in caplog.text and "nugget" in caplog.text
+
+
+@pytest.mark.parametrize(("model", "second"), [("power", 1.9), ("gaussian", 600.0)])
+def test_variogram_that_is_none_on_the_sphere_is_refused(model, second):
+    values, latitude, longitude = network(count=72)
+    krige = operator(model)
+    krige.variogram[1] = second
+    with pytest.raises(NumericalError, match=model) as refused:
+        krige(values, latitude, longitude, grid())
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("model", "second"),
+    [
+        *(("linear", 180.0), ("power", 0.3), ("power", 1.0), ("gaussian", 90.0)),
+        *(
+            (model, reach)
+            for model in ("spherical", "exponential")
+            for reach in (10.0, 90.0, 300.0)
+        ),
+    ],
+)
+def test_every_contrast_between_cells_of_the_globe_has_a_positive_variance(model, second):
+    """So that no kriging variance is negative: with the nugget of a fit for the Gaussian."""
+    cells = grid_points(torch.from_numpy(world.LATITUDE), torch.from_numpy(world.LONGITUDE))
+    krige = operator(model, NUGGET_FLOOR * SILL if model == "gaussian" else 0.0)
+    krige.variogram[1] = second
+    covariance = krige.covariance(great_circle_degrees(*cells, *cells))
+    assert smallest_contrast(covariance) > -1e-12 * SILL * len(cells[0])
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(MODELS)))
+@settings(max_examples=25, deadline=None)
+def test_fewer_stations_never_make_the_system_worse(seed, model):
+    _, latitude, longitude = network(seed=seed)
+    covariance = operator(model).covariance(
+        great_circle_degrees(latitude, longitude, latitude, longitude)
+    )
+    kept = torch.from_numpy(np.random.default_rng(seed).permutation(25)[:14])
+    assert smallest_contrast(covariance[kept][:, kept]) >= smallest_contrast(covariance) - 1e-9
+
+
+def test_smallest_contrast_is_that_of_weights_that_sum_to_zero():
+    root = torch.from_numpy(np.random.default_rng(0).normal(size=(7, 7)))
+    covariance = root @ root.T
+    basis = torch.linalg.qr(torch.cat([torch.ones(7, 1), torch.eye(7)[:, :6]], dim=1).double())[0]
+    contrasts = basis[:, 1:]
+    expected = torch.linalg.eigvalsh(contrasts.T @ covariance @ contrasts)[0]
+    torch.testing.assert_close(smallest_contrast(covariance), expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(MODELS)))
+@settings(max_examples=25, deadline=None)
+def test_standard_error_is_zero_at_stations_and_grows_where_stations_fall_silent(seed, model):
+    rows, columns = world.cells(seed % 1000)
+    latitude, longitude = (
+        torch.from_numpy(world.LATITUDE[rows]),
+        torch.from_numpy(world.LONGITUDE[columns]),
+    )
+    values = network(count=len(rows), frames=2)[0]
+    values[1, ::3] = float("nan")
+    errors = operator(model).standard_error(values, latitude, longitude, grid())
+    assert errors[0, rows, columns].abs().max() < 1e-5
+    assert (errors[1] - errors[0]).min() > -1e-5
+
+
+def test_standard_error_is_unknown_where_no_station_reports(store):
+    stations = world.ALL_STATIONS
+    batch = world.make_batch(store, [170, 180], stations)
+    batch.observations.value[0] = float("nan")
+    result = BASELINES["kriging"].fit(store, world.TRAINING, stations).with_standard_error(batch)
+    assert list(result.fields) == [CO2, standard_error_name(CO2)]
+    error = result.fields[standard_error_name(CO2)]
+    assert error.shape == (2, 1, 18, 24) and error.dtype == torch.float32
+    assert error[0].isnan().all() and (error[1] >= 0).all() and error[1].max() > 0.1
 
 
 @pytest.mark.parametrize("nugget", [0.0, NUGGET])
@@ -131,10 +239,11 @@ def test_merging_averages_what_reports_and_knows_the_pole_and_the_dateline():
     torch.testing.assert_close(merged, expected, equal_nan=True)
 
 
-def test_leave_one_out_shortcut_agrees_with_leaving_each_station_out():
+@pytest.mark.parametrize("model", MODELS)
+def test_leave_one_out_shortcut_agrees_with_leaving_each_station_out(model):
     values, latitude, longitude = network(count=12, frames=2)
     values[0, 3] = float("nan")
-    krige = operator()
+    krige = operator(model)
     errors = krige.leave_one_out(values, latitude, longitude, grid())
     order = same_place(latitude, longitude)
     for station in range(12):
@@ -186,16 +295,42 @@ def test_constant_and_sparse_data_get_the_default_variogram():
     sparse = constant + np.random.default_rng(0).normal(size=(5, 25))
     sparse[:, 4:] = np.nan
     assert fit_variogram(sparse, latitude, longitude, "spherical") == DEFAULT_PARAMETERS
+    seconds = [fit_variogram(constant, latitude, longitude, model)[1] for model in MODELS]
+    assert dict(zip(MODELS, seconds, strict=True)) == {
+        **dict.fromkeys(MODELS, DEFAULT_PARAMETERS[1]),
+        "linear": 180.0,
+        "power": 1.0,
+    }
 
 
-@pytest.mark.parametrize("truth", MODELS)
+def test_slope_of_a_drawn_linear_variogram_is_recovered():
+    _, latitude, longitude = network(count=120)
+    apart = great_circle_degrees(latitude, longitude, latitude, longitude)
+    root = torch.linalg.cholesky(operator("linear", 0.4).covariance(apart))
+    draws = np.random.default_rng(0).normal(size=(40, 120)) @ root.numpy().T
+    sill, reach, nugget = fit_variogram(draws, latitude.numpy(), longitude.numpy(), "linear")
+    assert (sill, reach) == (pytest.approx(SILL, rel=0.33), 180.0)
+    assert 0 < nugget < 1.0
+
+
+@pytest.mark.parametrize(("model", "largest"), [("power", 1.0), ("gaussian", 90.0)])
+def test_fit_to_a_smooth_slope_stays_within_what_the_sphere_allows(model, largest):
+    """A field that rises from pole to pole has a quadratic variogram."""
+    _, latitude, longitude = network(count=60)
+    slope = 4.0 * np.sin(np.deg2rad(latitude.numpy()))[None].repeat(3, axis=0)
+    sill, second, nugget = fit_variogram(slope, latitude.numpy(), longitude.numpy(), model)
+    assert second == largest
+    assert sill > 0 and nugget >= NUGGET_FLOOR * sill
+
+
+@pytest.mark.parametrize("truth", CANDIDATES)
 def test_chosen_variogram_model_has_the_smaller_leave_one_out_error(truth):
     _, latitude, longitude = network(count=60)
     apart = great_circle_degrees(latitude, longitude, latitude, longitude)
     root = torch.linalg.cholesky(operator(truth).covariance(apart))
     draws = torch.from_numpy(np.random.default_rng(3).normal(size=(40, 60))) @ root.T
     scores = {}
-    for model in MODELS:
+    for model in CANDIDATES:
         krige = KrigingOperator(model=model)
         parameters = fit_variogram(draws.numpy(), latitude.numpy(), longitude.numpy(), model)
         krige.variogram.copy_(torch.tensor(parameters))

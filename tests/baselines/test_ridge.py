@@ -6,7 +6,7 @@ import synthetic_world as world
 import torch
 
 from co2net_phys.baselines.moments import PENALTIES, Moments, choose_penalty
-from co2net_phys.baselines.ridge import Ridge, _split
+from co2net_phys.baselines.ridge import Ridge
 from co2net_phys.data.schema import CO2, STATION_CO2
 from co2net_phys.errors import DataError
 
@@ -91,8 +91,3 @@ def test_another_network_or_a_shorter_window_is_refused(store):
         ridge(world.make_batch(store, [170], world.ALL_STATIONS[::-1]))
     with pytest.raises(DataError, match="window"):
         ridge(world.make_batch(store, [170], world.ALL_STATIONS, window=4))
-
-
-def test_held_out_block_is_the_last_fifth_after_a_gap(store):
-    early, late = _split(store, np.arange(100))
-    assert (early[0], early[-1], late[0], late[-1]) == (0, 69, 80, 99)
