@@ -151,7 +151,7 @@ def station_series_figure(
     """
     if not 1 <= len(observed) <= _MOST_PANELS:
         raise UsageError(f"{len(observed)} stations to draw: choose 1 to {_MOST_PANELS}")
-    dates = _standard_dates(times)
+    dates = standard_dates(times)
     columns = min(3, len(observed))
     rows = -(-len(observed) // columns)
     figure = Figure(figsize=(4.2 * columns, 2.3 * rows + 0.6), layout="constrained")
@@ -306,7 +306,7 @@ def _series(source: Mapping[str, ArrayLike], name: str, length: int) -> Floats:
     return values
 
 
-def _standard_dates(times: ArrayLike) -> NDArray[Any]:
+def standard_dates(times: ArrayLike) -> NDArray[Any]:
     """Dates (time,) as datetime64, which is all that matplotlib can draw."""
     dates = np.asarray(times)
     if np.issubdtype(dates.dtype, np.datetime64):

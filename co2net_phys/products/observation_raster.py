@@ -108,15 +108,22 @@ def stations_of(
     table: xr.Dataset, *, heights: Heights = "highest", mobile: bool = False
 ) -> tuple[Station, ...]:
     """The stations that a table offers as columns, sorted by code, also without observations."""
+    return stations_and_codes(table, heights=heights, mobile=mobile)[0]
+
+
+def stations_and_codes(
+    table: xr.Dataset, *, heights: Heights = "highest", mobile: bool = False
+) -> tuple[tuple[Station, ...], list[str]]:
+    """As `stations_of`, with the code of the station that each series belongs to, "" if to none."""
     codes = _columns(table, heights, mobile=mobile)
-    return tuple(_station(code, table, codes) for code in sorted({c for c in codes if c}))
+    return tuple(_station(code, table, codes) for code in sorted({c for c in codes if c})), codes
 
 
 def _step(times: NDArray[Any]) -> TimeStep:
     """Length of the frames by their spacing."""
     if len(times) < 2:
         raise DataError("one time has no interval; say how long the frame is")
-    steps = np.diff(_seconds(times, _calendar(times))[0])
+    steps = np.diff(calendar_seconds(times, calendar_name(times))[0])
     if steps.min() >= _SHORTEST_MONTH and steps.max() <= _LONGEST_MONTH:
         return "month"
     return float(steps.min())
@@ -181,9 +188,9 @@ def _frames(
         index = np.searchsorted(wanted, mine)
         hit = (index < wanted.size) & (wanted[np.minimum(index, wanted.size - 1)] == mine)
         return np.where(hit, index, -1)
-    calendar = _calendar(times)
-    centre, _ = _seconds(times, calendar)
-    moment, exists = _seconds(observed, calendar)
+    calendar = calendar_name(times)
+    centre, _ = calendar_seconds(times, calendar)
+    moment, exists = calendar_seconds(observed, calendar)
     if not exists.all():
         _logger.warning(
             "%s: %d observations fall on days that the %s calendar of the fields lacks, such as "
@@ -284,7 +291,7 @@ def _warn_of_absent(names: Sequence[str], source: str) -> None:
         )
 
 
-def _calendar(times: NDArray[Any]) -> str:
+def calendar_name(times: NDArray[Any]) -> str:
     """CF name of the calendar of the times, "standard" for any with real leap years."""
     if np.issubdtype(times.dtype, np.datetime64):
         return "standard"
@@ -292,7 +299,9 @@ def _calendar(times: NDArray[Any]) -> str:
     return "standard" if name in _REAL_CALENDARS else _SYNONYMS.get(name, name)
 
 
-def _seconds(times: NDArray[Any], calendar: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def calendar_seconds(
+    times: NDArray[Any], calendar: str
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Seconds since a fixed day of a calendar, and whether each date exists in it."""
     year, month, day, second = _parts(times)
     if calendar == "standard":
