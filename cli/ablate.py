@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.choices import FirstGuess
 from co2net_phys.cli.stopping import stopping
 from co2net_phys.errors import UsageError
 
@@ -41,7 +42,7 @@ def command(
         int | None, typer.Option(min=1, help="Windows in a step; default 32, XS 4.")
     ] = None,
     background: Annotated[
-        Literal["none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"],
+        FirstGuess,
         typer.Option(help="First guess of every variant (paper: none)."),
     ] = "climatology-kriging",
     file: Annotated[

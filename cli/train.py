@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.choices import FirstGuess
+from co2net_phys.cli.train_options import options_of
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ def command(
     context: typer.Context,
     data: Annotated[Path, typer.Option(help="Training store (Zarr or NetCDF).")],
     output: Annotated[Path, typer.Option(help="Folder of the run.")],
-    size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Size of the network.")] = "S",
+    architecture: Annotated[
+        Literal["co2net", "vit", "swin-lstm", "cyclegan", "senseiver"],
+        typer.Option("--model", help="CO2-Net, or a rival as its paper trains it."),
+    ] = "co2net",
+    size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Size of CO2-Net.")] = "S",
     epochs: Annotated[int, typer.Option(help="Passes over the training windows.")] = 250,
     windows_per_epoch: Annotated[
         int | None, typer.Option(help="Windows drawn in an epoch; default all.")
@@ -37,7 +43,7 @@ def command(
         Literal["dense", "stations"], typer.Option(help="Learn from the field or from stations.")
     ] = "dense",
     background: Annotated[
-        Literal["none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"],
+        FirstGuess,
         typer.Option(help="First guess the network corrects (paper: none)."),
     ] = "climatology-kriging",
     frames: Annotated[int, typer.Option(help="Frames in a window, even.")] = 8,
@@ -122,7 +128,11 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
-    """Train CO2-Net on a store; checkpoints and a log go to the folder of the run."""
+    """Train CO2-Net or a rival on a store; checkpoints and a log go to the folder of the run.
+
+    The defaults listed are CO2-Net's. A rival takes those of its paper instead, which --dry-run
+    shows; what is given here goes before them.
+    """
     from co2net_phys.config import validated_config
     from co2net_phys.data.atomic import remove
     from co2net_phys.data.store import open_store
@@ -130,8 +140,8 @@ def command(
     from co2net_phys.distributed import team_of
     from co2net_phys.preparation import prepare
 
-    options = _options(context, file)
-    config = validated_config(console.with_settings(options, settings or []))
+    options = options_of(context, file, settings or [])
+    config = validated_config(options)
     folders, extra = _folders(output, ensemble, overwrite)
     continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
     with team_of(choose_device(config.device)) as team:
@@ -156,50 +166,6 @@ def command(
             results.append(_train(prepared, member, data, folder, continued[number], team))
         if team.leads:
             _report(results, output, as_json)
-
-
-OPTIONS = {
-    **dict.fromkeys(
-        ("frames", "embedding", "experts", "connection", "head", "spatial_frames"), "model"
-    ),
-    **dict.fromkeys(
-        ("mask_channel", "withhold_wind", "predict_variance", "target_variable"), "model"
-    ),
-    **dict.fromkeys(("size", "background", "epochs", "windows_per_epoch", "batch_size"), ""),
-    **dict.fromkeys(("learning_rate", "weight_decay", "wind_weight", "residual_weight"), ""),
-    **dict.fromkeys(("mass_weight", "target", "validate_every", "training_stations"), ""),
-    **dict.fromkeys(("station_dropout", "sample_every", "without"), ""),
-    **dict.fromkeys(("seed", "device", "precision", "series_on_device"), ""),
-}
-"""Group of the configuration that an option of the command belongs to."""
-
-
-def _options(context: typer.Context, file: Path | None) -> dict[str, Any]:
-    """Options of the command, over those of a file, over the command's defaults."""
-    from co2net_phys.config import usual_batch
-    from co2net_phys.config_file import read_options
-
-    options: dict[str, Any] = {"model": {}}
-    given = set()
-    for name, group in OPTIONS.items():
-        place = options[group] if group else options
-        place[name] = context.params[name]
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
-            given.add(name)
-    for name, value in (read_options(file) if file is not None else {}).items():
-        if name == "model" and isinstance(value, dict):
-            options["model"] |= {key: part for key, part in value.items() if key not in given}
-        elif name not in given:
-            options[name] = value
-    options["without"] = options["without"] or ()
-    if options["batch_size"] is None:
-        options["batch_size"] = usual_batch(options["size"])
-    if options["model"]["experts"] != "both":
-        options["model"]["connection"] = "none"
-        if options["model"]["experts"] == "spatial":
-            options["wind_weight"] = 0.0
-    return options
 
 
 def _folders(output: Path, ensemble: int, overwrite: bool) -> tuple[list[Path], list[Path]]:
@@ -239,19 +205,22 @@ def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> 
 
 
 def _report_plan(prepared: Prepared, config: TrainingConfig, ensemble: int, as_json: bool) -> None:
+    from co2net_phys.architectures import network_title
     from co2net_phys.cost import training_plan
 
     plan = training_plan(prepared, config) | {"networks": ensemble}
     plan["expected_seconds"] *= ensemble
+    options = (f"{name.replace('_', ' ')} {value}" for name, value in plan["options"].items())
     text = console.rows(
         {
-            "size": plan["size"],
+            "network": network_title(config.model_dump()),
             "parameters": f"{plan['parameters'] / 1e6:.2f} M",
             "input": " × ".join(map(str, plan["input_shape"])) + " (batch, channels, frames, H, W)",
             "training": f"{plan['train_windows']} windows, {plan['training_stations']} stations",
             "validation": f"{plan['validation_windows']} windows",
             "held out": f"{plan['held_out_stations']} stations",
             "networks": ensemble,
+            "options": ", ".join(options),
             "steps": plan["steps"],
             "memory": f"about {console.megabytes(plan['memory_bytes'])}",
             "time": f"about {console.hours_minutes(plan['expected_seconds'])} on {plan['device']}",

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from co2net_phys.architectures import architecture_of
 from co2net_phys.checkpoint_contents import (
     Contents,
     checksum_of,
@@ -36,7 +37,7 @@ from co2net_phys.checkpoint_contents import (
 from co2net_phys.data.atomic import explained_writing_errors, flush_entry, remove
 from co2net_phys.errors import Co2physError, DataError
 from co2net_phys.json_text import json_text
-from co2net_phys.model import CO2Net
+from co2net_phys.network import Network
 
 LOG = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ Loaded = TypeVar("Loaded")
 
 def save_checkpoint(
     folder: Path,
-    model: CO2Net,
+    model: Network,
     metadata: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
     *,
@@ -99,7 +100,7 @@ def save_checkpoint(
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
+def load_model(folder: Path) -> tuple[Network, dict[str, Any]]:
     """Return the network of a checkpoint folder, in evaluation mode, and its metadata.
 
     The metadata's "folder" is the one that was read: `folder`, or the one before it.
@@ -110,7 +111,7 @@ def load_model(folder: Path) -> tuple[CO2Net, dict[str, Any]]:
         Neither the checkpoint nor the one before it can be read.
     """
 
-    def read(place: Path) -> tuple[CO2Net, dict[str, Any]]:
+    def read(place: Path) -> tuple[Network, dict[str, Any]]:
         metadata = read_metadata(place / METADATA)
         weights = _weights(place, metadata, described_model(metadata))
         model = make_model(metadata)
@@ -180,9 +181,10 @@ def kept(folder: Path) -> list[Path]:
     return [folder, *sorted(steps, key=lambda path: steps[path])]
 
 
-def _description(model: CO2Net) -> dict[str, Any]:
+def _description(model: Network) -> dict[str, Any]:
     background: Any = model.background
     return {
+        "architecture": architecture_of(model.config),
         "model": model.config.model_dump(mode="json"),
         "background": None if background is None else background.configuration(),
     }
@@ -209,7 +211,7 @@ def _problem(error: BaseException) -> str:
     return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:LONGEST_PROBLEM]} …"
 
 
-def _weights(place: Path, metadata: Mapping[str, Any], model: CO2Net) -> dict[str, Tensor]:
+def _weights(place: Path, metadata: Mapping[str, Any], model: Network) -> dict[str, Tensor]:
     """Weights of the network that `model` describes, and its background's fitted values."""
     checksum = metadata["sha256"].get(WEIGHTS)
     weights = read_tensors(place / WEIGHTS, checksum, weight_forms(model))

@@ -22,11 +22,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from co2net_phys import architectures
+from co2net_phys.architectures import ARCHITECTURES, make_network
 from co2net_phys.baselines import build_baseline
 from co2net_phys.config import TrainingConfig, validated_config
 from co2net_phys.data.splits import SplitName, check_split, intervals
 from co2net_phys.errors import DataError
-from co2net_phys.model import CO2Net, CO2NetConfig
+from co2net_phys.network import Network
 
 LARGEST_METADATA = 2**24
 """Bytes of metadata that are read; a run writes some kilobytes."""
@@ -81,10 +83,11 @@ class _Progress(BaseModel):
 
 
 class _Metadata(BaseModel):
-    """Types of what other code reads; a network alone has only the first three."""
+    """Types of what other code reads; a network alone has only the first four."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
+    architecture: architectures.Name = "co2net"
     model: dict[str, Any]
     background: dict[str, Any] | None
     sha256: dict[str, str]
@@ -132,16 +135,17 @@ def read_metadata(path: Path) -> Contents:
     return Contents(content, path)
 
 
-def make_model(metadata: Mapping[str, Any]) -> CO2Net:
+def make_model(metadata: Mapping[str, Any]) -> Network:
     """Return the network that metadata describe, its weights still random."""
     background = metadata["background"]
-    return CO2Net(
-        CO2NetConfig(**metadata["model"]),
+    kind = ARCHITECTURES[metadata.get("architecture", "co2net")]  # the only one there once was
+    return make_network(
+        kind.config(**metadata["model"]),
         None if background is None else build_baseline(background),
     )
 
 
-def described_model(metadata: Mapping[str, Any]) -> CO2Net:
+def described_model(metadata: Mapping[str, Any]) -> Network:
     """Return the same network without memory, whatever the size that the metadata ask for.
 
     Raises
@@ -167,12 +171,12 @@ def described_model(metadata: Mapping[str, Any]) -> CO2Net:
     return made
 
 
-def weight_forms(model: CO2Net) -> dict[str, Form]:
+def weight_forms(model: Network) -> dict[str, Form]:
     """Form of every tensor in the file of weights."""
     return {name: _form(tensor) for name, tensor in model.state_dict().items()}
 
 
-def training_forms(model: CO2Net, *, averaged: bool) -> dict[str, Form]:
+def training_forms(model: Network, *, averaged: bool) -> dict[str, Form]:
     """Form of every tensor that a resume needs of the network's own weights."""
     forms: dict[str, Form] = {}
     for name, weight in model.named_parameters():

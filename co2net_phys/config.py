@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from co2net_phys import architectures
+from co2net_phys.architectures import ARCHITECTURES
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import Split
 from co2net_phys.errors import UsageError
-from co2net_phys.model_config import CO2NetConfig
+from co2net_phys.model import CO2NetConfig
+from co2net_phys.network_config import NetworkConfig
 
 Background = Literal[
-    "none", "station-mean", "climatology", "climatology-offset", "climatology-kriging"
-]
+    "none", "station-mean", "climatology", "climatology-offset", "climatology-kriging",
+    "eof-regression", "optimal-interpolation",
+]  # fmt: skip
 """First guesses a network may start from (names of `co2net_phys.baselines`)."""
 
 
 class TrainingConfig(BaseModel):
-    """Options of one run. Defaults are the paper's where it has any (co2net.md)."""
+    """Options of one run. Defaults are the paper's where it has any.
+
+    Those in the list are CO2-Net's; another `architecture` has some of its own, see
+    `co2net_phys.architectures`.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
 
+    architecture: architectures.Name = "co2net"
+    """Network that is trained."""
     size: Literal["XS", "S", "B", "L"] = "S"
+    """Of CO2-Net; other networks have the paper's size unless `model` has other numbers."""
     model: dict[str, Any] = Field(default_factory=dict)
-    """Further fields of `CO2NetConfig`, for example `{"embedding": "climode"}`."""
+    """Further fields of the network's configuration, for example `{"embedding": "climode"}`."""
     sample_every: int = Field(default=1, ge=1)
     """Steps of the store from one frame of a window to the next (table 6b)."""
     without: tuple[str, ...] = ()
@@ -40,9 +51,17 @@ class TrainingConfig(BaseModel):
     batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=5e-4, gt=0)
     final_learning_rate: float = Field(default=1e-6, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """What the learning rate does after the warm-up; a constant one has no final rate."""
     warm_up: float = Field(default=0.02, ge=0, lt=1)
     """Share of all steps in which the learning rate rises linearly from zero."""
     weight_decay: float = Field(default=8e-4, ge=0)
+    """Of AdamW, which is Adam without it."""
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.9,
+        0.999,
+    )
+    """Shares that the two moments of AdamW keep of themselves at a step."""
     gradient_clip: float | None = Field(default=1.0, gt=0)
     """Largest norm of the gradient; None leaves it alone (paper)."""
     wind_weight: float = Field(default=0.2, ge=0)
@@ -104,6 +123,24 @@ class TrainingConfig(BaseModel):
     tensorboard: bool = False
     """Log for TensorBoard as well."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _train_as_its_paper_does(cls, given: Any) -> Any:
+        """Options that are not given are those of the architecture."""
+        name = given.get("architecture") if isinstance(given, dict) else None
+        if not isinstance(name, str) or name not in ARCHITECTURES:
+            return given
+        return {**ARCHITECTURES[name].training, **given}
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if self.architecture != "co2net" and self.size != "S":
+            raise ValueError(
+                f"size {self.size} is one of CO2-Net; set the sizes of {self.architecture} one by "
+                "one, as model.…"
+            )
+        return self
+
     @property
     def target_variable(self) -> str:
         """The variable that is reconstructed."""
@@ -124,15 +161,23 @@ SHORTEST = 6
 """Frames of a window with two residuals, which can differ."""
 
 
-def check_losses(config: TrainingConfig, model: CO2NetConfig) -> None:
+def check_losses(config: TrainingConfig, model: NetworkConfig) -> None:
     """Refuse losses that a network cannot have.
 
     Raises
     ------
     UsageError
-        A physical loss for a target other than CO2, the residual in windows too short for it, or
-        no station hidden that could be the target.
+        A physical loss for a target other than CO2, the residual in windows too short for it, no
+        station hidden that could be the target, or a loss that takes another network.
     """
+    if not isinstance(model, CO2NetConfig):
+        for name in ("wind_weight", "residual_weight", "mass_weight"):
+            if getattr(config, name):
+                raise UsageError(f"{name}: only CO2-Net has such a loss; set it to 0")
+    if model.own_losses and config.target == "stations":
+        raise UsageError(
+            f"target: {config.architecture} learns what whole fields look like; use target=dense"
+        )
     if config.decodes_times and model.target_variable != CO2:
         raise UsageError(
             f"residual_weight, mass_weight: the equation is that of {CO2!r}, not of "

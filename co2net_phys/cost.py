@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import nn
 
+from co2net_phys.architectures import ARCHITECTURES, architecture_of, make_network
+from co2net_phys.counted_cost import TIMES_FORWARD, Work, counted_work
 from co2net_phys.data.schema import AUXILIARIES, VARIABLES
 from co2net_phys.devices import choose_device
-from co2net_phys.model import CO2Net, CO2NetConfig
+from co2net_phys.model import CO2NetConfig
+from co2net_phys.network_config import NetworkConfig
+from co2net_phys.rivals.base import RivalConfig
 
 if TYPE_CHECKING:
     from co2net_phys.config import TrainingConfig
@@ -37,7 +41,7 @@ BYTES_PER_PARAMETER = 18
 the 16-bit copy of autocast."""
 
 PAPER_PARAMETERS: Mapping[str, float] = MappingProxyType({"S": 38e6, "B": 95e6, "L": 247e6})
-"""Parameters of the sizes in the paper, which has no XS."""
+"""Parameters of the sizes of CO2-Net in the paper, which has no XS."""
 
 SPECIFIED_SPEEDS: Mapping[str, float] = MappingProxyType(
     {
@@ -49,6 +53,12 @@ SPECIFIED_SPEEDS: Mapping[str, float] = MappingProxyType(
 )
 """Dense bf16 operations a second of GPUs, from their makers' data sheets, by a part of the name;
 the first that fits counts."""
+
+HOW_IT_LEARNS = (
+    "background", "learning_rate", "schedule", "warm_up", "weight_decay", "betas",
+    "gradient_clip", "wind_weight",
+)  # fmt: skip
+"""Options that depend on the kind of network unless they are given."""
 
 Dataset = Literal["carbontracker", "cmip6"]
 
@@ -72,24 +82,53 @@ def reference_config(size: str, dataset: Dataset = "carbontracker") -> CO2NetCon
 
 
 def describe_size(size: str, dataset: Dataset, batch: int) -> dict[str, Any]:
-    """Return what a network of this size costs; made without its weights.
+    """Return what CO2-Net of this size costs, starting from a first guess; see `described`."""
+    found = described(reference_config(size, dataset), batch, background=True)
+    return found | {"size": size, "paper_parameters": PAPER_PARAMETERS.get(size)}
+
+
+def describe_rival(name: str, dataset: Dataset, batch: int) -> dict[str, Any]:
+    """Return what the network called `name` costs in the paper's set-up; see `described`."""
+    kind = ARCHITECTURES[name]
+    options: dict[str, Any] = {**DATASETS[dataset]}
+    config = kind.config(statistics=dict.fromkeys(VARIABLES, (0.0, 1.0)), **options)
+    return described(config, batch, background=False) | {"paper_parameters": kind.paper_parameters}
+
+
+def described(config: NetworkConfig, batch: int, *, background: bool) -> dict[str, Any]:
+    """Return what a network costs; made without its weights.
 
     Returns
     -------
     dict
-        "size", "parameters", "flops_per_sample" (of one forward pass, see `forward_flops`) and
-        "memory_bytes" (estimate for training with `batch` windows in a step under bf16, see
-        `training_memory`). The network starts from a first guess, as `co2phys train` has it.
+        "model", its name; "size", None if it has no sizes; "parameters"; "flops_per_sample" (of one
+        forward pass, see `forward_flops`) and "memory_bytes" (estimate for training with `batch`
+        windows in a step under bf16, see `training_memory`).
     """
-    config = reference_config(size, dataset)
     with torch.device("meta"):
-        parameters = count_parameters(CO2Net(config, nn.Identity()))
+        parameters = count_parameters(make_network(config, nn.Identity() if background else None))
+    work = network_work(config, background=background)
     return {
-        "size": size,
+        "model": architecture_of(config),
+        "size": None,
         "parameters": parameters,
-        "flops_per_sample": forward_flops(config, background=True),
-        "memory_bytes": training_memory(config, parameters, batch, background=True),
+        "flops_per_sample": work.forward_flops,
+        "memory_bytes": BYTES_PER_PARAMETER * parameters + batch * work.kept_bytes,
     }
+
+
+def network_work(config: NetworkConfig, *, background: bool) -> Work:
+    """Return the arithmetic of one window, and what a step takes for it under 16-bit autocast.
+
+    By formulas for CO2-Net, counted for the others; half of what they keep in 32 bits.
+    """
+    if isinstance(config, CO2NetConfig):
+        forward = _forward_flops(config, background)
+        kept = activation_memory(config, 1, background=background) + _layer_memory(config)
+        return Work(forward, TIMES_FORWARD * forward, kept)
+    assert isinstance(config, RivalConfig)
+    work = counted_work(config, background=background)
+    return work._replace(kept_bytes=work.kept_bytes // 2)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -97,13 +136,17 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def forward_flops(config: CO2NetConfig, *, background: bool = False) -> int:
+def forward_flops(config: NetworkConfig, *, background: bool = False) -> int:
     """Return the floating-point operations of the matrix products of one sample's forward pass.
 
     A product of (l, m) and (m, n) counts 2·l·m·n, attention both of its products; element-wise
     work is left out. Forward and backward together cost about three times as much. `background`
     says whether the model starts from one, which adds an input channel.
     """
+    return network_work(config, background=background).forward_flops
+
+
+def _forward_flops(config: CO2NetConfig, background: bool) -> int:
     size = config.dimensions
     tokens = size.times * size.places
     decoded = size.places * (size.times if config.decode_times else 1)
@@ -132,7 +175,7 @@ def activation_memory(config: CO2NetConfig, batch: int, *, background: bool = Fa
 def training_memory(
     config: CO2NetConfig, parameters: int, batch: int, *, background: bool = False
 ) -> int:
-    """Return a rough estimate in bytes of what training takes: weights, AdamW, one step.
+    """Return a rough estimate in bytes of what training CO2-Net takes: weights, AdamW, one step.
 
     To what the forward pass keeps (`activation_memory`) comes the work of the backward pass, which
     takes about as much as one layer keeps.
@@ -180,26 +223,25 @@ def training_plan(prepared: Prepared, config: TrainingConfig) -> dict[str, Any]:
     """
     model, device = prepared.model, choose_device(config.device)
     options, has_background = model.config, model.background is not None
-    parameters = count_parameters(model)
-    groups = options.groups(background=has_background).values()
-    channels = sum(group.channels for group in groups)
+    parameters, work = count_parameters(model), network_work(options, background=has_background)
+    channels = options.channels(background=has_background)
     windows = min(config.windows_per_epoch or len(prepared.train), len(prepared.train))
     steps = math.ceil(windows / config.batch_size) * config.epochs
-    flops = 3 * forward_flops(options, background=has_background) * config.batch_size * steps
-    memory = training_memory(options, parameters, config.batch_size, background=has_background)
-    if config.precision == "fp32":
-        memory += memory - BYTES_PER_PARAMETER * parameters
+    flops = work.step_flops * config.batch_size * steps
+    kept = config.batch_size * work.kept_bytes * (2 if config.precision == "fp32" else 1)
     return {
-        "size": config.size,
+        "model": config.architecture,
+        "size": config.size if config.architecture == "co2net" else None,
         "parameters": parameters,
-        "input_shape": [config.batch_size, channels, options.frames, *options.grid],
+        "input_shape": [config.batch_size, channels, options.frames_read, *options.grid],
         "train_windows": len(prepared.train),
         "validation_windows": len(prepared.validation),
         "training_stations": len(prepared.training_stations),
         "held_out_stations": len(prepared.held_out_stations),
         "split": {name: list(block) for name, block in prepared.split.items()},
         "steps": steps,
-        "memory_bytes": memory,
+        "memory_bytes": BYTES_PER_PARAMETER * parameters + kept,
+        "options": {name: getattr(config, name) for name in HOW_IT_LEARNS},
         "expected_seconds": flops / (EFFICIENCY * product_speed(device, config.precision)),
         "device": str(device),
     }

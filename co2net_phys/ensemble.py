@@ -19,7 +19,7 @@ from co2net_phys.checkpoint import WEIGHTS, find_checkpoint, load_model
 from co2net_phys.data.schema import standard_error_name
 from co2net_phys.data.windows import Windows
 from co2net_phys.errors import DataError
-from co2net_phys.model import CO2Net
+from co2net_phys.network import Network
 from co2net_phys.reconstruct import Record, records
 
 MEMBER = re.compile(r"member-\d+")
@@ -77,7 +77,7 @@ class Ensemble:
 
     def __init__(self, checkpoints: Sequence[Path]) -> None:
         self.checkpoints = tuple(checkpoints)
-        self._loaded: tuple[Path, CO2Net, dict[str, Any]] | None = None
+        self._loaded: tuple[Path, Network, dict[str, Any]] | None = None
         found = [self._load(place)[1] for place in self.checkpoints]
         for place, metadata in zip(self.checkpoints, found, strict=True):
             _require_alike(place, metadata, self.checkpoints[0], found[0])
@@ -96,7 +96,7 @@ class Ensemble:
         return len(self.checkpoints)
 
     @property
-    def first(self) -> CO2Net:
+    def first(self) -> Network:
         """The first member."""
         return self._load(self.checkpoints[0])[0]
 
@@ -131,7 +131,7 @@ class Ensemble:
                     progress(done)
             yield from self._merged(part, moments)
 
-    def _load(self, place: Path) -> tuple[CO2Net, dict[str, Any]]:
+    def _load(self, place: Path) -> tuple[Network, dict[str, Any]]:
         """Network and metadata of a checkpoint; they replace those that were loaded before."""
         if self._loaded is None or self._loaded[0] != place:
             self._loaded = None  # first, so that there is never room needed for two
@@ -189,9 +189,10 @@ def _require_alike(
     place: Path, metadata: dict[str, Any], first: Path, expected: dict[str, Any]
 ) -> None:
     """Refuse a member that saw other data than the first, or maps another field."""
-    known = {**expected["model"], **expected}
-    found = {**metadata["model"], **metadata}
+    known = {"architecture": "co2net", **expected["model"], **expected}
+    found = {"architecture": "co2net", **metadata["model"], **metadata}
     for name in (
+        "architecture",
         *("split", "training_stations", "held_out_stations", "latitude", "longitude"),
         *("target_variable", "predict_variance", "grid", "frames", "frame_spacing_s"),
         "auxiliaries",

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
@@ -16,7 +16,7 @@ from co2net_phys.config import TrainingConfig
 from co2net_phys.devices import autocast
 from co2net_phys.distributed import Team
 from co2net_phys.errors import UsageError
-from co2net_phys.model import CO2Net
+from co2net_phys.network import Network
 from co2net_phys.objective import Objective
 
 TOTAL = "total"
@@ -36,7 +36,7 @@ class Learner(nn.Module):
         Says in which precision the network works.
     """
 
-    def __init__(self, model: CO2Net, objective: Objective, config: TrainingConfig) -> None:
+    def __init__(self, model: Network, objective: Objective, config: TrainingConfig) -> None:
         super().__init__()
         self.model, self.objective, self.precision = model, objective, config.precision
 
@@ -47,7 +47,8 @@ class Learner(nn.Module):
         """
         with autocast(self.objective.area.device, self.precision):
             output = self.model(seen)
-        terms = self.objective.terms(output, batch, hidden)
+            own = self.model.own_losses(seen, output, batch)
+        terms = self.objective.terms(output, batch, hidden) | own
         return {**terms, TOTAL: self.objective.total(terms)}
 
 
@@ -65,7 +66,7 @@ def spread_out(learner: Learner, config: TrainingConfig, team: Team) -> nn.Modul
     """
     if config.shard and config.average is not None:
         raise UsageError("average: is of whole weights; leave it out, or set shard=false")
-    layers = learner.model.experts.layers
+    layers = list(learner.model.repeated_layers())
     for layer in layers:
         if config.recompute:
             layer.forward = functools.partial(checkpoint, layer.forward, use_reentrant=False)
@@ -77,6 +78,7 @@ def spread_out(learner: Learner, config: TrainingConfig, team: Team) -> nn.Modul
         return DistributedDataParallel(learner)
     for part in (*layers, learner.model, learner):  # validation calls the network by itself
         fully_shard(part)
+    register_fsdp_forward_method(learner.model, "own_losses")
     return learner
 
 

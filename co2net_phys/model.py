@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -12,11 +12,10 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from co2net_phys.batch import Batch
-from co2net_phys.data.schema import BACKGROUND, CO2, standard_error_name
-from co2net_phys.errors import DataError, UsageError
+from co2net_phys.data.schema import CO2, standard_error_name
 from co2net_phys.model_config import SIZES, WIND, CO2NetConfig, Size
+from co2net_phys.network import Network
 from co2net_phys.nn.blocks import Experts, Head, Stream, fuse, initialise_linear
-from co2net_phys.nn.rasterise import innovations
 from co2net_phys.nn.tokenizer import Tokenizer, compute_dtype, patchify, unpatchify
 from co2net_phys.targets import observations_of
 
@@ -49,38 +48,17 @@ LARGEST_LOG_VARIANCE = 2 * math.log(1000)
 """Bound of the logarithm of variance over σ², above and below: errors of σ/1000 to 1000 σ."""
 
 
-class CO2Net(nn.Module):
-    """CO2-Net as a map from a `Batch` to a `Batch`.
-
-    Without a background the network predicts mean + σ·(its output). With one (a module that maps
-    a batch to a batch with the field `CO2`, (B, 1, H, W) at the last frame, or (B, T, H, W)) it
-    predicts a correction, background + σ·(its output), which is exactly zero before training. The
-    background, normalised, is then an input, and the observation channel holds innovations as in
-    data assimilation: (observation − background in the station's cell)/σ. A background given at the
-    last frame only serves all frames, so that the innovations of earlier frames contain the change
-    of the background since. A batch that carries the field `BACKGROUND` uses it instead of calling
-    the module, so that training can cache it; without a module that field is ignored.
+class CO2Net(Network):
+    """CO2-Net as a map from a `Batch` to a `Batch`; background and inputs as in `Network`.
 
     With `predict_variance` a second head gives the logarithm of the variance of each cell's error
-    over σ², zero before training and bounded smoothly by `LARGEST_LOG_VARIANCE`. For another
-    `target_variable` read that variable and its unit for CO2 and µmol mol-1 throughout; there is no
-    first guess of it.
+    over σ², zero before training and bounded smoothly by `LARGEST_LOG_VARIANCE`.
     """
 
-    centre: Tensor
-    spread: Tensor
+    config: CO2NetConfig
 
     def __init__(self, config: CO2NetConfig, background: nn.Module | None = None) -> None:
-        super().__init__()
-        target = config.target_variable
-        if background is not None and target != CO2:
-            raise UsageError(
-                f"model.target_variable: first guesses are of CO2, not of {target!r}; "
-                "set background=none"
-            )
-        self.config = config
-        self.background = background
-        self.embedding = config.make_embedding()
+        super().__init__(config, background)
         size, cells = config.dimensions, config.patch[0] * config.patch[1]
         self.experts = Experts(self._tokenizers(), size, connected=config.connection == "bcast")
         initialise_linear(self.experts)
@@ -90,11 +68,10 @@ class CO2Net(nn.Module):
         self.probe = nn.Linear(size.width, 4 * cells) if config.wind_probe else None
         # Made last, so that the other weights are those of the network without it.
         self.variance_head = Head(size.width, cells, zero=True) if config.predict_variance else None
-        self.mean, self.scale = config.statistics[target]
-        moments = [config.statistics[name] for name in config.inputs]
-        for part, name in enumerate(("centre", "spread")):
-            values = torch.tensor([pair[part] for pair in moments])
-            self.register_buffer(name, rearrange(values, "k -> k 1 1"), persistent=False)
+
+    def repeated_layers(self) -> Iterable[nn.Module]:
+        """Return the layers of the experts."""
+        return self.experts.layers
 
     def forward(self, batch: Batch) -> Batch:
         """Return a batch with the fields the network predicts, in physical units.
@@ -130,36 +107,9 @@ class CO2Net(nn.Module):
             for name in config.streams
         }
 
-    def _check(self, batch: Batch) -> None:
-        expected = (self.config.frames, *self.config.grid)
-        found = (batch.frames, *batch.coordinates.shape)
-        if found != expected:
-            raise UsageError(
-                f"the batch has (frames, rows, columns) {found}, the model {expected}; "
-                "set model.frames and model.grid to those of the data"
-            )
-
-    @torch.no_grad()
-    def _first_guess(self, batch: Batch) -> Tensor | None:
-        if self.background is None:
-            return None
-        if BACKGROUND in batch.fields:
-            return batch.fields[BACKGROUND]
-        guess: Batch = self.background(batch)
-        return guess.fields[CO2]
-
     def _patches(self, batch: Batch, background: Tensor | None) -> dict[str, Tensor]:
         """Return {group: (2, B, T/2, N, C_g·p·q)}, normalised; made once for both experts."""
-        reference = self.mean if background is None else background
-        innovation, mask = innovations(batch, reference, self.scale)  # (B, T, H, W) each
-        seen = [innovation, mask] if self.config.mask_channel else [innovation]
-        groups = {"observations": torch.stack(seen, dim=2)}  # (B, T, C_g, H, W)
-        if background is not None:
-            level = ((background - self.mean) / self.scale).expand(-1, batch.frames, -1, -1)
-            groups["background"] = rearrange(level, "b t h w -> b t 1 h w")
-        if self.config.inputs:
-            fields = [self._field(batch, name) for name in self.config.inputs]
-            groups["auxiliaries"] = torch.stack(fields, dim=2).sub_(self.centre).div_(self.spread)
+        groups = self._channels(batch, background)
         patch = self.config.patch
         patches = {name: patchify(x.to(compute_dtype(x)), patch) for name, x in groups.items()}
         if self.embedding.channels:
@@ -168,27 +118,6 @@ class CO2Net(nn.Module):
             # Phases of the calendar are in double precision.
             patches["embedding"] = embedded.to(compute_dtype(self.centre))
         return patches
-
-    def _embedded_wind(self, batch: Batch) -> tuple[Tensor | None, Tensor | None]:
-        """Return u and v (B, T, H, W) in m/s, or z-scored for the index scaling."""
-        if not self.embedding.needs_wind:
-            return None, None
-        given = self.config.embedded_wind
-        wind = {name: self._field(batch, name) for name in given}
-        if self.config.wind_scaling == "index" and "vas" in wind:
-            mean, deviation = self.config.statistics["vas"]
-            wind["vas"] = (wind["vas"] - mean) / deviation
-        still = torch.zeros_like(wind[given[0]])
-        u, v = (wind.get(name, still) for name in WIND)
-        return u, v
-
-    @staticmethod
-    def _field(batch: Batch, name: str) -> Tensor:
-        if name not in batch.fields:
-            raise DataError(
-                f"the batch has no field {name!r}; add it to the store or drop it from the model"
-            )
-        return batch.fields[name].expand(-1, batch.frames, -1, -1)  # (B, T, H, W)
 
     def _decode(self, hidden: Mapping[str, Tensor], background: Tensor | None) -> dict[str, Tensor]:
         """Return the CO2 fields (B, 1, H, W) in µmol mol-1, and the parts they consist of."""

@@ -11,7 +11,8 @@ from co2net_phys import losses
 from co2net_phys.batch import Batch
 from co2net_phys.config import TrainingConfig, check_losses
 from co2net_phys.data.schema import standard_error_name
-from co2net_phys.model import DECODED, WIND, CO2NetConfig
+from co2net_phys.model import DECODED, WIND
+from co2net_phys.network_config import NetworkConfig
 from co2net_phys.physics_losses import TransportResidual, mass_loss
 from co2net_phys.solvers import SECONDS_PER_DAY, Grid
 from co2net_phys.targets import observations_of, target_field
@@ -25,7 +26,7 @@ class Objective(nn.Module):
     With `learned_weights` each has a precision that is learned with the network,
     Σ λ_i e^{−s_i} L_i + s_i with s_i = 0 at the start (Kendall, Gal & Cipolla 2018,
     doi:10.1109/CVPR.2018.00781); not so the likelihood of a network that predicts its error, which
-    has a precision at every cell and can be negative.
+    has a precision at every cell and can be negative, nor a network's own terms.
 
     Parameters
     ----------
@@ -44,16 +45,17 @@ class Objective(nn.Module):
 
     area: Tensor
 
-    def __init__(self, config: TrainingConfig, model: CO2NetConfig, grid: Grid) -> None:
+    def __init__(self, config: TrainingConfig, model: NetworkConfig, grid: Grid) -> None:
         super().__init__()
         self.config, self.model = config, model
         self.scale = model.statistics[model.target_variable][1]
         check_losses(config, model)
         self.weights = {
             "supervised": 1.0,
-            "wind": config.wind_weight if model.wind_probe else 0.0,
+            "wind": config.wind_weight if model.probes_wind else 0.0,
             "residual": config.residual_weight,
             "mass": config.mass_weight,
+            **model.own_losses,
         }
         area = torch.from_numpy(grid.area_weights[:, :1].copy()).float()
         self.register_buffer("area", area / area.mean(), persistent=False)
@@ -62,9 +64,8 @@ class Objective(nn.Module):
             if config.residual_weight
             else None
         )
-        likelihood = ("supervised",) if model.predict_variance else ()
-        learned = [name for name, weight in self.weights.items() if weight]
-        learned = [name for name in learned if name not in likelihood]
+        fixed = {*model.own_losses, *(("supervised",) if model.predicts_variance else ())}
+        learned = [name for name, weight in self.weights.items() if weight and name not in fixed]
         self.uncertainty = (
             nn.ParameterDict({name: nn.Parameter(torch.zeros(())) for name in learned})
             if config.learned_weights
@@ -78,7 +79,7 @@ class Objective(nn.Module):
         not seen, the target of a network that learns from stations.
         """
         terms = {"supervised": self._supervised(output, batch, hidden)}
-        if self.model.wind_probe:
+        if self.model.probes_wind:
             terms["wind"] = losses.wind_loss(output, batch, self.model.statistics)
         if DECODED in output.fields:
             decoded, spacing = output.fields[DECODED].float(), 2.0 * self.model.frame_spacing_s
@@ -109,7 +110,7 @@ class Objective(nn.Module):
         name, at_stations = self.model.target_variable, self.config.target == "stations"
         prediction, where = output.fields[name].float(), batch.coordinates
         weights = self.area if self.config.latitude_weighted else None
-        if self.model.predict_variance:
+        if self.model.predicts_variance:
             error = output.fields[standard_error_name(name)].float()
             if at_stations:
                 seen = observations_of(hidden, name)

@@ -11,25 +11,25 @@ from torch import Tensor, nn
 
 from co2net_phys.config import TrainingConfig
 
-BETAS = (0.9, 0.999)
-
 
 def adamw(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     """AdamW over all weights that learn, in one fused kernel: on a CPU five times as fast."""
     return torch.optim.AdamW(
         [weight for weight in module.parameters() if weight.requires_grad],
         lr=config.learning_rate,
-        betas=BETAS,
+        betas=config.betas,
         weight_decay=config.weight_decay,
         fused=True,
     )
 
 
 def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
-    """Linear warm-up, then half a cosine down to the final rate, at `step` of `steps`."""
+    """Linear warm-up, then as before or half a cosine to the final rate, at `step` of `steps`."""
     warm = max(round(config.warm_up * steps), 1)
     if step < warm:
         return config.learning_rate * (step + 1) / (warm + 1)
+    if config.schedule == "constant":
+        return config.learning_rate
     done = (step - warm) / max(steps - warm, 1)
     span = config.learning_rate - config.final_learning_rate
     return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from co2net_phys.architectures import ARCHITECTURES, make_network
 from co2net_phys.baselines import BASELINES, Baseline
 from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
 from co2net_phys.config import TrainingConfig, check_losses
@@ -20,7 +21,8 @@ from co2net_phys.data.statistics import field_statistics
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows, window_ends
 from co2net_phys.errors import DataError, UsageError
-from co2net_phys.model import WIND, CO2Net, CO2NetConfig
+from co2net_phys.network import Network
+from co2net_phys.network_config import WIND, NetworkConfig
 
 DEFAULT_FRAMES = 8
 """24 h of 3-hourly frames (CarbonTracker set-up of the paper)."""
@@ -30,7 +32,7 @@ DEFAULT_FRAMES = 8
 class Prepared:
     """A model and the windows it learns from."""
 
-    model: CO2Net
+    model: Network
     train: Windows
     validation: Windows
     split: Split
@@ -90,7 +92,7 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
     cross_fitted = (
         cross_fit(config.background, store, train_frames, indices, frames) if fit else None
     )
-    shuffled = config.shuffled_wind and model.probe is not None
+    shuffled = config.shuffled_wind and model.config.probes_wind
     wind_from = other_times(blocks["train"], config.seed) if shuffled else None
     return Prepared(
         model, blocks["train"], blocks["validation"], split, training, held_out, wind_from,
@@ -184,29 +186,32 @@ def _build(
     store: TrainingStore,
     frames: NDArray[np.int64],
     stations: NDArray[np.int64],
-) -> CO2Net:
+) -> Network:
+    kind = ARCHITECTURES[config.architecture]
     given = {
-        "size": config.size,
         "grid": store.shape,
         "frame_spacing_s": config.sample_every * store.time_step,
         "statistics": field_statistics(store, frames),
     }
+    if config.architecture == "co2net":
+        given["size"] = config.size
     fixed = sorted(set(given) & set(config.model))
     if fixed:
         raise UsageError(f"model.{fixed[0]} follows from the data and --size; leave it out")
     options: dict[str, Any] = {
         "frames": DEFAULT_FRAMES,
         "auxiliaries": _auxiliaries(store, config.without),
-        "decode_times": config.decodes_times,
         **config.model,
         **given,
     }
-    if config.wind_weight == 0:
-        options["wind_probe"] = False
-    _require_wind(store, options)
+    if config.architecture == "co2net":
+        options.setdefault("decode_times", config.decodes_times)
+        if config.wind_weight == 0:
+            options["wind_probe"] = False
+    _require_wind(store, kind.config, options)
     background = fit_background(config.background, store, frames, stations, options["frames"])
     torch.manual_seed(config.seed)
-    return CO2Net(CO2NetConfig(**options), background)
+    return make_network(kind.config(**options), background)
 
 
 def _auxiliaries(store: TrainingStore, without: Sequence[str]) -> tuple[str, ...]:
@@ -220,11 +225,14 @@ def _auxiliaries(store: TrainingStore, without: Sequence[str]) -> tuple[str, ...
     return tuple(name for name in store.auxiliaries if name not in without)
 
 
-def _require_wind(store: TrainingStore, options: Mapping[str, Any]) -> None:
-    """Refuse options that read a wind the store does not have."""
+def _require_wind(
+    store: TrainingStore, kind: type[NetworkConfig], options: Mapping[str, Any]
+) -> None:
+    """Refuse options of a network that read a wind the store does not have."""
     missing = [name for name in WIND if name not in store.auxiliaries]
-    probed = options.get("wind_probe", True)
-    embedded = options.get("embedding", "wind") == "wind" and not options.get("withhold_wind")
+    plain = {**{name: field.default for name, field in kind.model_fields.items()}, **options}
+    probed = plain.get("wind_probe", False)
+    embedded = plain["embedding"] == "wind" and not plain["withhold_wind"]
     if missing and (probed or embedded):
         raise UsageError(
             f"{store.source}: no {missing[0]!r}; add the wind to the store, or train without it: "

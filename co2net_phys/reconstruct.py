@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from co2net_phys.architectures import network_title
 from co2net_phys.batch import Batch
 from co2net_phys.data.output_layout import (
     OutputVariable,
@@ -29,7 +30,7 @@ from co2net_phys.data.windows import Windows, window_ends
 from co2net_phys.data.writer import StreamingWriter
 from co2net_phys.devices import autocast
 from co2net_phys.errors import DataError, NumericalError
-from co2net_phys.model import CO2Net
+from co2net_phys.network import Network
 from co2net_phys.provenance import provenance_attributes, sha256_of
 from co2net_phys.solvers.grid import Grid
 
@@ -183,7 +184,7 @@ def grid_template(store: TrainingStore) -> Any:
 
 
 def windows_of(
-    model: CO2Net, metadata: Mapping[str, Any], store: TrainingStore, split: str
+    model: Network, metadata: Mapping[str, Any], store: TrainingStore, split: str
 ) -> Windows:
     """The windows of one block of `store`, with the stations the model was trained with.
 
@@ -216,7 +217,7 @@ def windows_of(
     )
 
 
-def _frame_spacing(model: CO2Net, store: TrainingStore) -> int:
+def _frame_spacing(model: Network, store: TrainingStore) -> int:
     """Steps of the store between the frames of the model's windows."""
     seconds = model.config.frame_spacing_s
     steps = round(seconds / store.time_step)
@@ -248,7 +249,7 @@ def reconstruction_attributes(
     """Global attributes of a reconstruction, with the stations it did and did not see."""
     target = metadata.get("model", {}).get("target_variable", CO2)
     what = "Surface CO2" if target == CO2 else VARIABLES[target].long_name
-    network = f"CO2-Net {metadata['config']['size']}"
+    network = network_title(metadata["config"])
     several = f"an ensemble of {members} networks " if members > 1 else ""
     attributes = provenance_attributes(
         f"{what} reconstructed by {several}{network}",

@@ -22,7 +22,8 @@ def require_same_options(output: Path, metadata: Mapping[str, Any], config: Trai
     """
     now = config.model_dump(mode="json")
     # An option that came later had its default in a run that does not know it.
-    before = TrainingConfig().model_dump(mode="json") | metadata["config"]
+    kind = metadata["config"].get("architecture", "co2net")
+    before = TrainingConfig(architecture=kind).model_dump(mode="json") | metadata["config"]
     for name in now:
         if name not in MAY_DIFFER and before.get(name) != now[name]:
             raise UsageError(

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from co2net_phys.architectures import network_title
 from co2net_phys.batch import Batch
 from co2net_phys.checkpoint import load_training, save_checkpoint
 from co2net_phys.config import TrainingConfig
@@ -319,8 +320,8 @@ def start(
         The earlier run had other options.
     """
     attributes = provenance_attributes(
-        f"CO2-Net {config.size}", "Weights of a trained network.", command, config.seed, inputs,
-        config.model_dump(mode="json"),
+        network_title(config.model_dump()), "Weights of a trained network.", command, config.seed,
+        inputs, config.model_dump(mode="json"),
     )  # fmt: skip
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

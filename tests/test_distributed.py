@@ -15,11 +15,18 @@ from co2net_phys.data.writer import write_dataset
 from co2net_phys.distributed import Team
 
 OPTIONS = [
-    *("--data", "world.zarr", "--size", "XS", "--frames", "2", "--epochs", "2", "--device", "cpu"),
+    *("--data", "world.zarr", "--frames", "2", "--epochs", "2", "--device", "cpu"),
     *("--windows-per-epoch", "11", "--batch-size", "5", "--background", "none"),
     *("--precision", "fp32", "--validate-every", "1"),
 ]
 """Batches of 5, 5 and 1: shares of 3 and 2, and one that only the first process has."""
+
+CO2NET = ("--size", "XS")
+CYCLEGAN = (
+    *("--model", "cyclegan", "--set", "model.filters=4", "--set", "model.blocks=1"),
+    *("--set", "model.discriminator_layers=2", "--set", "model.dropout=0"),
+)
+"""The rival with losses of its own, and two players."""
 
 
 @pytest.fixture
@@ -28,14 +35,14 @@ def world(tmp_path, small_world):
     return tmp_path
 
 
-def train(folder, name, processes, *more, code=0):
+def train(folder, name, processes, *more, code=0, network=CO2NET):
     program = [sys.executable, "-m"]
     if processes > 1:
         start = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
         program += start
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*program, "co2net_phys", "train", *OPTIONS, "--output", name, *more],
+        [*program, "co2net_phys", "train", *OPTIONS, *network, "--output", name, *more],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == code, done.stderr
@@ -66,6 +73,19 @@ def test_two_processes_train_as_one(world, more):
     for first, second in zip(rows(world, "one"), rows(world, "two"), strict=True):
         assert first == pytest.approx(second, rel=1e-4)
     assert len(list((world / "two").glob("last*"))) == 2, "only the first process writes"
+
+
+@pytest.mark.parametrize("more", [(), ("--set", "shard=true")], ids=["plain", "sharded"])
+def test_two_processes_play_against_each_other_as_one(world, more):
+    train(world, "one", 1, network=CYCLEGAN)
+    train(world, "two", 2, *more, network=CYCLEGAN)
+    one, two = weights(world, "one"), weights(world, "two")
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=0, atol=1e-5, msg=name)
+    for first, second in zip(rows(world, "one"), rows(world, "two"), strict=True):
+        assert first == pytest.approx(second, rel=1e-3)
+        assert {"adversarial", "cycle", "identity", "discriminator"} <= first.keys()
 
 
 def test_two_processes_resume_bit_for_bit(world):

@@ -16,7 +16,8 @@ from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows, window_ends
 from co2net_phys.errors import DataError
 from co2net_phys.metrics import latitude_weights
-from co2net_phys.model import WIND, CO2Net
+from co2net_phys.network import Network
+from co2net_phys.network_config import WIND
 from co2net_phys.preparation import Prepared, other_times
 from co2net_phys.training import Interrupted
 from co2net_phys.validation.wind_probe_regression import regressed_wind
@@ -119,7 +120,7 @@ def never() -> bool:
 
 @torch.no_grad()
 def probed_wind(
-    model: CO2Net,
+    model: Network,
     windows: Windows,
     positions: NDArray[np.int64],
     should_stop: Callable[[], bool] = never,
@@ -191,7 +192,7 @@ class Scoring:
 
     def scores(
         self,
-        model: CO2Net,
+        model: Network,
         prepared: Prepared,
         seed: int,
         *,

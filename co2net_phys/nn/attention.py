@@ -8,29 +8,38 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-    """Scaled dot-product attention of tokens (n, L, D) on tokens (n, M, D); returns (n, L, D)."""
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, heads: int, bias: Tensor | None = None
+) -> Tensor:
+    """Scaled dot-product attention of tokens (n, L, D) on tokens (n, M, D); returns (n, L, D).
+
+    A `bias` that broadcasts to (n, heads, L, M) is added to the scaled products, −∞ where a token
+    is not to be attended to.
+    """
     split = "n l (h c) -> n h l c"
     by_head = (
         rearrange(query, split, h=heads),  # (n, heads, L, D / heads)
         rearrange(key, split, h=heads),  # (n, heads, M, D / heads)
         rearrange(value, split, h=heads),  # (n, heads, M, D / heads)
     )
-    mixed = _fused_on_processor(*by_head) if query.is_cpu else _fused(*by_head)
+    if bias is not None:
+        bias = bias.to(query.dtype)
+    mixed = _fused_on_processor(*by_head, bias) if query.is_cpu else _fused(*by_head, bias)
     return rearrange(mixed, "n h l c -> n l (h c)")  # (n, L, D)
 
 
 _fused = functional.scaled_dot_product_attention
 
 
-def _fused_on_processor(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def _fused_on_processor(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """Fused attention in at least 32-bit arithmetic.
 
     The 16-bit kernel of processors takes up to five times as long backward (PyTorch 2.14).
     """
     exact = torch.promote_types(query.dtype, torch.float32)
+    bias = None if bias is None else bias.to(exact)
     with torch.autocast("cpu", enabled=False):
-        mixed = _fused(query.to(exact), key.to(exact), value.to(exact))
+        mixed = _fused(query.to(exact), key.to(exact), value.to(exact), bias)
     return mixed.to(query.dtype)
 
 
@@ -52,19 +61,25 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Each token of `receiver` (n, L, D) attends to the tokens of `source` (n, M, D)."""
+    """Each token of `receiver` (n, L, D) attends to the tokens of `source` (n, M, D).
 
-    def __init__(self, width: int, heads: int, dropout: float = 0.0) -> None:
+    The heads together have the width `inner`, by default D.
+    """
+
+    def __init__(
+        self, width: int, heads: int, dropout: float = 0.0, *, inner: int | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        inner = width if inner is None else inner
+        self.query = nn.Linear(width, inner)
+        self.key_value = nn.Linear(width, 2 * inner)
+        self.out = nn.Linear(inner, width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, receiver: Tensor, source: Tensor) -> Tensor:
-        """Return what the receiver reads from the source, (n, L, D)."""
+    def forward(self, receiver: Tensor, source: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Return what the receiver reads from the source, (n, L, D); `bias` as in `attend`."""
         key, value = self.key_value(source).chunk(2, dim=-1)
-        mixed = attend(self.query(receiver), key, value, self.heads)
+        mixed = attend(self.query(receiver), key, value, self.heads, bias)
         read: Tensor = self.dropout(self.out(mixed))
         return read

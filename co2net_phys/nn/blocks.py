@@ -77,14 +77,14 @@ class StreamAttention(nn.Module):
 class FeedForward(nn.Sequential):
     """Pre-norm MLP with GELU on each token (..., D)."""
 
-    def __init__(self, size: Dimensions) -> None:
+    def __init__(self, width: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__(
-            nn.LayerNorm(size.width),
-            nn.Linear(size.width, size.hidden),
+            nn.LayerNorm(width),
+            nn.Linear(width, hidden),
             nn.GELU(),
-            nn.Dropout(size.dropout),
-            nn.Linear(size.hidden, size.width),
-            nn.Dropout(size.dropout),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, width),
+            nn.Dropout(dropout),
         )
 
 
@@ -104,7 +104,9 @@ class Layer(nn.Module):
             if connected
             else None
         )
-        self.feed_forward = nn.ModuleDict({name: FeedForward(size) for name in streams})
+        self.feed_forward = nn.ModuleDict(
+            {name: FeedForward(size.width, size.hidden, size.dropout) for name in streams}
+        )
 
     def forward(self, streams: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the streams {name: (B, T′, N, D)} after this layer."""
@@ -175,7 +177,8 @@ def initialise_linear(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def fuse(hidden: Mapping[str, Tensor], *, average: bool) -> Tensor:
