@@ -15,11 +15,14 @@ from co2net_phys import __version__
 from co2net_phys.cli import (
     ablate,
     bench,
+    compare,
     config,
+    crossvalidate,
     data,
     demo,
     evaluate,
     info,
+    invert,
     plot,
     probe,
     reconstruct,
@@ -38,7 +41,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 COMMANDS = (
-    simulate, train, reconstruct, recover_wind, evaluate, plot, demo, validate, probe, ablate, info,
+    simulate, train, reconstruct, recover_wind, invert, evaluate, compare, crossvalidate, plot,
+    demo, validate, probe, ablate, info,
 )  # fmt: skip
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)

@@ -245,7 +245,7 @@ def _run(problem: Problem, output: Path, resume: bool, overwrite: bool, as_json:
     from co2net_phys.simulation.run import simulate
 
     config, world = problem.config, problem.world
-    attributes = problem.attributes | provenance_attributes(
+    attributes = dict(problem.attributes) | provenance_attributes(
         f"Surface CO2 transported over {problem.subject}",
         "Numerical advection-diffusion of CO2 in a surface layer, with the fields that drove it. "
         "Synthetic: for method development, not an estimate of the real atmosphere.",

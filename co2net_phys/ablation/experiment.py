@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +15,7 @@ from co2net_phys.ablation.tables import Ablation, Variant, variants_of
 from co2net_phys.checkpoint import load_model
 from co2net_phys.config import TrainingConfig
 from co2net_phys.cost import count_parameters, training_plan
-from co2net_phys.data.atomic import atomic_write_text, remove
+from co2net_phys.data.atomic import remove
 from co2net_phys.data.splits import Split, split_frames
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import window_ends
@@ -28,10 +26,8 @@ from co2net_phys.json_text import json_text
 from co2net_phys.preparation import prepare
 from co2net_phys.reconstruct import predictions, windows_of
 from co2net_phys.run_folder import has_state, read_log
+from co2net_phys.run_scores import SCORES, identity_of, known_scores, write_scores
 from co2net_phys.training import Callbacks, start
-
-SCORES = "scores.json"
-"""Scores of one run, in its folder."""
 
 LOSSES = ("supervised", "wind", "residual", "mass")
 """Losses of the log that a row keeps, first and last epoch."""
@@ -53,11 +49,7 @@ class Run:
 
     def known_scores(self) -> dict[str, Any] | None:
         """Scores that an earlier session has written, if they are of this very run."""
-        try:
-            found = json.loads((self.folder / SCORES).read_text())
-            return dict(found["scores"]) if found["identity"] == self.identity else None
-        except (OSError, ValueError, LookupError, TypeError):
-            return None
+        return known_scores(self.folder, self.identity)
 
 
 @dataclass(frozen=True)
@@ -162,8 +154,7 @@ def _train_and_score(
     )  # fmt: skip
     trainer.run()
     found = _scores(run, store, experiment.ends)
-    text = json_text({"identity": run.identity, "scores": found})
-    atomic_write_text(run.folder / SCORES, text + "\n")
+    write_scores(run.folder, run.identity, found)
     return found
 
 
@@ -211,7 +202,7 @@ class _Draft:
             self.config.seed,
             self.config,
             folder / "runs" / self.variant.key / f"seed-{self.config.seed}",
-            hashlib.sha256(json_text(known).encode()).hexdigest(),
+            identity_of(known),
             self.steps,
             self.expected_seconds,
         )

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from co2net_phys.ablation import experiment, tables
+from co2net_phys.ablation import tables
 
 QUICK = (
     "--epochs", "2", "--windows-per-epoch", "8", "--set", "model.patch=[6,8]",
@@ -169,4 +169,3 @@ def test_options_that_the_base_has_make_no_new_run():
     assert keys[1][2] == "base"
     plain = tables.validated_config({"size": "XS"})
     assert set(tables.variants_of(tables.chosen(["6a", "6b", "16c"]), plain)) >= {"base"}
-    assert experiment.SCORES == "scores.json"

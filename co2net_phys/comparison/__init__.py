@@ -1,0 +1,1 @@
+"""Many methods on one store: the same stations, blocks of time and seeds, one table."""
