@@ -95,8 +95,9 @@ class KrigingOperator(nn.Module):
     ) -> Tensor:
         """Root of the kriging variance (B, H, W) in µmol mol-1; of `values` only the gaps count.
 
-        σ²(x) = C(0) − [c(x) 1] [A 1; 1ᵀ 0]⁻¹ [c(x); 1], the nugget included. It is zero on top of
-        a station and NaN (not known) in frames in which no station reports.
+        The variance is C(0) less the quadratic form of c(x), bordered by one, with the inverse of
+        the bordered system above; the nugget is included. It is zero on top of a station and NaN
+        (not known) in frames in which no station reports.
         """
         network = self._network(latitude, longitude, coordinates)
         merged = merge_places(values.double(), network.place)

@@ -20,10 +20,13 @@ class Event:
 
     Args:
         name: for tables and files.
-        south, north: degrees north.
-        west, east: degrees east, any convention; the box goes eastward from west to east, across
-            the dateline where east is the smaller, and once round if they are 360 apart.
-        first, last: first and last day, both within the event.
+        south: edge of the box, degrees north.
+        north: the same.
+        west: edge, degrees east, any convention; the box goes eastward from here.
+        east: edge; the box crosses the dateline where it is the smaller, and goes once round if
+            both are 360 apart.
+        first: first day of the event.
+        last: last day of it.
 
     Raises:
         UsageError: an empty box or period.
