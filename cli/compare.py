@@ -64,7 +64,7 @@ def _check_folder(output: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _report_plan(experiment: Experiment, resume: bool, as_json: bool) -> None:
-    rows = [_planned(run, resume) for run in experiment.runs]
+    rows = [_planned(run, resume) for run in experiment.runs_wanted]
     total = sum(row["expected_seconds"] for row in rows)
     shown: dict[str, Any] = {
         f"{row['method']}, seed {row['seed']}": f"{row['steps']} steps, {row['state']}"

@@ -65,6 +65,8 @@ class Experiment:
     ends
         Frames that every method reconstructs for its scores: those of the test block that even the
         longest window reaches, every `score_every`-th of them.
+    wanted
+        Methods to run, None for all; of the others only complete runs count.
     """
 
     comparison: Comparison
@@ -73,9 +75,10 @@ class Experiment:
     runs: tuple[Run, ...]
     impossible: Mapping[str, str]
     ends: NDArray[np.int64]
+    wanted: tuple[str, ...] | None = None
 
     def only(self, labels: Sequence[str] | None) -> Experiment:
-        """The same with the runs of these methods; None: of all.
+        """The same, to run these methods; None: all.
 
         Raises
         ------
@@ -86,8 +89,16 @@ class Experiment:
             if label not in self.comparison.methods:
                 known = ", ".join(self.comparison.methods)
                 raise UsageError(f"no method is called {label!r}; choose from {known}")
-        runs = tuple(run for run in self.runs if not labels or run.label in labels)
-        return replace(self, runs=runs)
+        return replace(self, wanted=tuple(labels) if labels else None)
+
+    @property
+    def runs_wanted(self) -> tuple[Run, ...]:
+        """Runs to be made, or known already."""
+        return tuple(run for run in self.runs if self.wants(run))
+
+    def wants(self, run: Run) -> bool:
+        """Whether the run is of a wanted method."""
+        return self.wanted is None or run.label in self.wanted
 
 
 def plan(comparison: Comparison, store: TrainingStore, folder: Path) -> Experiment:
@@ -130,6 +141,8 @@ def run_all(
 ) -> Iterator[dict[str, Any]]:
     """Fit, train and score what is not yet; yield the scores of each run, in their order.
 
+    Of methods that are not wanted, runs that are complete come as well where it is `continued`.
+
     Args:
         experiment: from `plan`.
         command: as typed, for the provenance of the checkpoints.
@@ -142,15 +155,19 @@ def run_all(
         UsageError: a run that goes on was started with other options or data.
         DataError: a folder cannot be written or read.
     """
-    total, done = sum(run.steps for run in experiment.runs), 0
+    total, done = sum(run.steps for run in experiment.runs_wanted), 0
     for run in experiment.runs:
         note = f"{run.label}, seed {run.seed}"
+        known = run.known_scores() if continued else None
+        if not experiment.wants(run):
+            if known is not None:
+                yield {"method": run.label, "seed": run.seed, **known}
+            continue
         progress(done, total, note)
 
         def on_step(step: int, steps: int, _: Any, before: int = done, note: str = note) -> None:
             progress(before + step, total, note)
 
-        known = run.known_scores() if continued else None
         if known is None:
             callbacks = Callbacks(on_step, should_stop=should_stop)
             try:

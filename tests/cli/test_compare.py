@@ -89,12 +89,36 @@ def test_tables_say_how_sure_they_are_and_complete_runs_are_kept(compare, tmp_pa
     assert "| CO2-Net XS |" in page and "reference" in page
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")
 
+    check_spread(found, folder)
+    check_stations(folder)
     trained = listing(folder / "runs")
     again = json.loads(compare("--json", "--resume").out)
     assert again == found and listing(folder / "runs") == trained
     assert compare().code == 2, "what is there is not replaced unasked"
 
 
+def check_spread(found, folder):
+    values = [
+        json.loads((folder / f"runs/kriging/seed-{seed}/scores.json").read_text())["scores"]
+        for seed in (1, 2)
+    ]
+    values = [one["regions"]["land"]["acc"] for one in values]
+    assert found["rows"][1]["regions"]["land"]["acc"] == pytest.approx(
+        {"mean": np.mean(values), "spread": np.std(values, ddof=1)}
+    )
+
+
+def check_stations(folder):
+    """All methods see the same ones, and another seed draws others."""
+    held_out = {}
+    for path in folder.glob("runs/*/seed-*/scores.json"):
+        sites = json.loads(path.read_text())["scores"]["sites"]
+        held_out.setdefault(path.parent.name, set()).add(tuple(sites))
+    assert all(len(sites) == 1 for sites in held_out.values())
+    assert held_out["seed-1"] != held_out["seed-2"]
+
+
+@pytest.mark.slow
 def test_a_stopped_comparison_goes_on_to_the_same_scores(compare, tmp_path, monkeypatch):
     whole = json.loads(compare("--json").out)
     (tmp_path / "table").rename(tmp_path / "whole")
@@ -114,16 +138,6 @@ def test_a_stopped_comparison_goes_on_to_the_same_scores(compare, tmp_path, monk
     resumed = json.loads(compare("--json", "--resume").out)
     for one, other in zip(resumed["rows"], whole["rows"], strict=True):
         assert one["regions"] == other["regions"] and one["stations"] == other["stations"]
-
-
-def test_methods_see_the_same_stations_and_seeds_draw_others(compare, tmp_path):
-    assert compare(seeds=[1, 2]).code == 0
-    held_out = {}
-    for path in (tmp_path / "table" / "runs").glob("*/seed-*/scores.json"):
-        sites = json.loads(path.read_text())["scores"]["sites"]
-        held_out.setdefault(path.parent.name, set()).add(tuple(sites))
-    assert all(len(sites) == 1 for sites in held_out.values())
-    assert held_out["seed-1"] != held_out["seed-2"]
 
 
 def test_a_method_that_fails_or_cannot_run_is_named_and_the_others_go_on(compare, monkeypatch):
@@ -150,6 +164,16 @@ def test_a_method_that_fails_or_cannot_run_is_named_and_the_others_go_on(compare
     assert "regions" in rows["mean"]
     page = Path("table/compare.md").read_text()
     assert "*kriging*: failed: the field is absurd" in page
+
+
+def test_a_method_that_is_run_alone_joins_the_table(compare):
+    methods = {"mean": {"baseline": "station-mean"}, "kriging": {"baseline": "kriging"}}
+    rest = {"methods": methods, "seeds": [1]}
+    assert compare(**rest).code == 0
+    rows = json.loads(compare("--json", "--resume", "--only", "kriging", **rest).out)["rows"]
+    assert [row["method"] for row in rows] == ["mean", "kriging"]
+    alone = json.loads(compare("--json", "--overwrite", "--only", "kriging", **rest).out)["rows"]
+    assert [row["method"] for row in alone] == ["kriging"]
 
 
 def test_a_plan_writes_nothing(compare, tmp_path):
@@ -194,15 +218,3 @@ def test_a_file_that_is_missing_and_a_method_unknown(compare, co2phys):
     assert done.code == 2 and "choose from station mean, kriging, CO2-Net XS" in done.err
     done = compare(data="nowhere.zarr")
     assert done.code == 3 and "nowhere.zarr" in done.err
-
-
-def test_the_spread_is_that_over_seeds(compare, tmp_path):
-    found = json.loads(compare("--json").out)
-    scores = [
-        json.loads((tmp_path / "table/runs/kriging" / f"seed-{seed}" / "scores.json").read_text())
-        for seed in (1, 2)
-    ]
-    values = [one["scores"]["regions"]["land"]["acc"] for one in scores]
-    assert found["rows"][1]["regions"]["land"]["acc"] == pytest.approx(
-        {"mean": np.mean(values), "spread": np.std(values, ddof=1)}
-    )

@@ -37,7 +37,8 @@ def table(tmp_path):
     return write_table(tmp_path / "observed.csv")
 
 
-def test_all_methods_with_a_report(co2phys, table, tmp_path):
+def test_all_methods_with_a_report(co2phys, table, tmp_path, monkeypatch):
+    monkeypatch.setattr("co2net_phys.crossvalidation.gaussian_process.FOLDS", 2)
     model = write_table(tmp_path / "model.csv", offset=2.0)
     arguments = ["crossvalidate", "--observations", table, "--reference", model]
     done = co2phys(*map(str, arguments), "--report", str(tmp_path / "out"), "--json")

@@ -80,6 +80,7 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(trainer, tmp_path, n
 STEPS = {"vit": 40, "swin-lstm": 70, "cyclegan": 60, "senseiver": 80}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIVALS)
 def test_one_batch_is_learnt_by_heart(trainer, store, tmp_path, monkeypatch, name):
     """To less than five per cent of its variance, by forty to eighty steps without dropout."""

@@ -73,7 +73,9 @@ def test_mass_within_local_bounds(seed, share):
     mass = (1 - share) * (lower @ areas) + share * (upper @ areas)
     extremes = np.stack([np.full((1, 50), -9.0), np.full((1, 50), 19.0)], axis=1)
     found = restore_mass(Bounded(values, lower, upper), areas, mass, extremes)
-    assert (found >= lower).all() and (found <= upper).all()
+    # With all of the room asked for, what sums round off goes beyond the local bounds.
+    roundoff = 1e-14 * np.abs(found).max()
+    assert (found >= lower - roundoff).all() and (found <= upper + roundoff).all()
     assert found @ areas == pytest.approx(mass, rel=0.0, abs=1e-13 * (np.abs(found) @ areas)[0])
     if upper @ areas > lower @ areas:
         plain = plain_restore(values[0], lower[0], upper[0], areas, mass[0])
