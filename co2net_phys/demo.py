@@ -47,6 +47,7 @@ RIVALS = (
     "climatology-offset",
     "ridge",
     "climatology-kriging",
+    "optimal-interpolation",
 )
 """Simple methods given the same observations, in the order of the table."""
 

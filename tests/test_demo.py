@@ -13,6 +13,7 @@ from co2net_phys.demo import DemoConfig, run_demo
 
 METHODS = {
     "co2net-xs", "kriging", "station-mean", "climatology-offset", "ridge", "climatology-kriging",
+    "optimal-interpolation",
 }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ def as_markdown(found: Mapping[str, Any]) -> str:
     """Return the tables as a page of Markdown."""
     times, unit = found["times"], found["unit"].replace("umol", "µmol")
     given, held_out = found["stations"]["given"], found["stations"]["held_out"]
-    scored = _scored(found)
+    scored = [_named(row, found["seeds"]) for row in _scored(found)]
     parts = [
         f"{times['count']} maps of the test block, {times['first']} to {times['last']}; every "
         f"method sees the same {given} stations, {held_out} are held out. RMSE and bias in {unit}, "
@@ -75,6 +75,14 @@ def as_markdown(found: Mapping[str, Any]) -> str:
 
 def _scored(found: Mapping[str, Any]) -> list[Row]:
     return [row for row in found["rows"] if "regions" in row]
+
+
+def _named(row: Row, seeds: Sequence[int]) -> Row:
+    """The row, its method with the seeds if there are not all of them yet."""
+    own = row["seeds"]
+    if len(own) == len(seeds):
+        return row
+    return {**row, "method": f"{row['method']} (of seed {', '.join(map(str, own))})"}
 
 
 def _significance(found: Mapping[str, Any]) -> str:

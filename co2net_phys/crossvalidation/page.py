@@ -24,7 +24,7 @@ from co2net_phys.figures import CO2_UNITS
 from co2net_phys.json_text import json_text
 from co2net_phys.report import Heading, Paragraph, Picture, Section, Table, write_report
 
-PAGE, TABLE, SCORES = "index.html", "scores.csv", "scores.json"
+PAGE, TABLE, SCORES = "report.html", "scores.csv", "scores.json"
 FILES = (PAGE, TABLE, SCORES)
 
 MOST_WORST_SITES = 30

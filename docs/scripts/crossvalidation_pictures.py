@@ -1,6 +1,6 @@
 """Take the map and the floor from the page of `co2phys crossvalidate` for the documentation.
 
-Usage: python docs/scripts/crossvalidation_pictures.py OUT/index.html
+Usage: python docs/scripts/crossvalidation_pictures.py OUT/report.html
 """
 
 import base64

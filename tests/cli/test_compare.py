@@ -135,6 +135,7 @@ def test_a_stopped_comparison_goes_on_to_the_same_scores(compare, tmp_path, monk
     assert stopped.code == 143 and "--resume" in stopped.err
     partial = json.loads((tmp_path / "table" / "compare.json").read_text())
     assert partial["rows"][2]["seeds"] == [1], "the table is written after every run"
+    assert "| CO2-Net XS (of seed 1) |" in (tmp_path / "table" / "compare.md").read_text()
     resumed = json.loads(compare("--json", "--resume").out)
     for one, other in zip(resumed["rows"], whole["rows"], strict=True):
         assert one["regions"] == other["regions"] and one["stations"] == other["stations"]

@@ -59,7 +59,7 @@ def test_all_methods_with_a_report(co2phys, table, tmp_path, monkeypatch):
     with (tmp_path / "out/scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows] == list(scores["methods"])
-    page = (tmp_path / "out/index.html").read_text()
+    page = (tmp_path / "out/report.html").read_text()
     assert page.count("data:image/png;base64,") == 4
     assert "http://" not in page and "https://" not in page
 
