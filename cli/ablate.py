@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from co2net_phys.cli import console
 from co2net_phys.cli.choices import FirstGuess
+from co2net_phys.cli.several_runs import check_folder, report_plan
 from co2net_phys.cli.stopping import stopping
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
-    from co2net_phys.ablation.experiment import Experiment, Run
+    from co2net_phys.ablation.experiment import Experiment
     from co2net_phys.config import TrainingConfig
 
 
@@ -79,10 +80,11 @@ def command(
         raise UsageError("name a table and its --data, such as: ablate 5 --data twin.zarr")
     asked = chosen(tables)
     base = _base(context, file, settings or [])
-    _check_folder(output, resume, overwrite)
+    check_folder(output, resume, overwrite)
     experiment = plan(asked, base, open_store(data), output, [seed + n for n in range(seeds)])
     if dry_run:
-        _report_plan(experiment, resume, as_json)
+        runs = [(run.variant.key, run) for run in experiment.runs]
+        report_plan(runs, "variant", experiment.impossible, experiment.ends, resume, as_json)
         return
     _run(experiment, base, output, resume, as_json)
 
@@ -103,16 +105,6 @@ def _base(context: typer.Context, file: Path | None, settings: list[str]) -> Tra
     return validated_config(options)
 
 
-def _check_folder(output: Path, resume: bool, overwrite: bool) -> None:
-    from co2net_phys.data.atomic import require_writable_folder
-
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    require_writable_folder(output)
-    if not (resume or overwrite) and any((output / "runs").glob("*/seed-*")):
-        raise UsageError(f"{output}: already holds runs; pass --resume or --overwrite")
-
-
 def _list(as_json: bool) -> None:
     from co2net_phys.ablation.tables import ABLATIONS
 
@@ -124,45 +116,6 @@ def _list(as_json: bool) -> None:
         f"{name}, {table['title']}": "; ".join(table["variants"]) for name, table in value.items()
     }
     console.give(value, as_json, console.rows(lines))
-
-
-def _report_plan(experiment: Experiment, resume: bool, as_json: bool) -> None:
-    rows = [_planned(run, resume) for run in experiment.runs]
-    total = sum(row["expected_seconds"] for row in rows)
-    shown: dict[str, Any] = {
-        f"{row['variant']}, seed {row['seed']}": f"{row['steps']} steps, {row['state']}"
-        for row in rows
-    }
-    shown |= {f"{key}": f"not possible: {why}" for key, why in experiment.impossible.items()}
-    shown |= {
-        "scored": f"{len(experiment.ends)} times of the test block",
-        "time": f"about {console.hours_minutes(total)} for what is left",
-        "written": "nothing (dry run)",
-    }
-    value = {
-        "runs": rows,
-        "impossible": dict(experiment.impossible),
-        "scored_times": len(experiment.ends),
-        "expected_seconds": total,
-    }
-    console.give(value, as_json, console.rows(shown))
-
-
-def _planned(run: Run, resume: bool) -> dict[str, Any]:
-    from co2net_phys.run_folder import has_state
-
-    state = "to be trained"
-    if resume and run.known_scores() is not None:
-        state = "complete"
-    elif resume and has_state(run.folder):
-        state = "to be finished"
-    return {
-        "variant": run.variant.key,
-        "seed": run.seed,
-        "steps": run.steps,
-        "state": state,
-        "expected_seconds": 0.0 if state == "complete" else run.expected_seconds,
-    }
 
 
 def _run(

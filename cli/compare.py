@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.several_runs import check_folder, report_plan
 from co2net_phys.cli.stopping import stopping
-from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
-    from co2net_phys.comparison.experiment import Experiment, Run
+    from co2net_phys.comparison.experiment import Experiment
 
 
 def command(
@@ -45,62 +45,13 @@ def command(
     from co2net_phys.data.store import open_store
 
     comparison = read_comparison(config, {} if data is None else {"data": data})
-    _check_folder(output, resume, overwrite)
+    check_folder(output, resume, overwrite)
     experiment = plan(comparison, open_store(comparison.data), output).only(only)
     if dry_run:
-        _report_plan(experiment, resume, as_json)
+        runs = [(run.label, run) for run in experiment.runs_wanted]
+        report_plan(runs, "method", experiment.impossible, experiment.ends, resume, as_json)
     else:
         _run(experiment, output, resume, as_json)
-
-
-def _check_folder(output: Path, resume: bool, overwrite: bool) -> None:
-    from co2net_phys.data.atomic import require_writable_folder
-
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
-    require_writable_folder(output)
-    if not (resume or overwrite) and any((output / "runs").glob("*/seed-*")):
-        raise UsageError(f"{output}: already holds runs; pass --resume or --overwrite")
-
-
-def _report_plan(experiment: Experiment, resume: bool, as_json: bool) -> None:
-    rows = [_planned(run, resume) for run in experiment.runs_wanted]
-    total = sum(row["expected_seconds"] for row in rows)
-    shown: dict[str, Any] = {
-        f"{row['method']}, seed {row['seed']}": f"{row['steps']} steps, {row['state']}"
-        for row in rows
-    }
-    shown |= {label: f"not possible: {why}" for label, why in experiment.impossible.items()}
-    shown |= {
-        "scored": f"{len(experiment.ends)} times of the test block",
-        "time": f"about {console.hours_minutes(total)} of training for what is left",
-        "written": "nothing (dry run)",
-    }
-    value = {
-        "runs": rows,
-        "impossible": dict(experiment.impossible),
-        "scored_times": len(experiment.ends),
-        "expected_seconds": total,
-    }
-    console.give(value, as_json, console.rows(shown))
-
-
-def _planned(run: Run, resume: bool) -> dict[str, Any]:
-    from co2net_phys.run_folder import has_state
-
-    state = "to be made"
-    if resume and run.known_scores() is not None:
-        state = "complete"
-    elif resume and has_state(run.folder):
-        state = "to be finished"
-    return {
-        "method": run.label,
-        "seed": run.seed,
-        "steps": run.steps,
-        "parameters": run.cost.get("parameters"),
-        "state": state,
-        "expected_seconds": 0.0 if state == "complete" else run.cost["expected_seconds"],
-    }
 
 
 def _run(experiment: Experiment, output: Path, resume: bool, as_json: bool) -> None:

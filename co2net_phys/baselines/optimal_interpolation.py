@@ -9,7 +9,7 @@ from torch import Tensor
 
 from co2net_phys.baselines.analysis import Analysis, Covariances, Tuning
 from co2net_phys.baselines.residuals import Residuals
-from co2net_phys.baselines.sphere import great_circle_degrees, grid_points
+from co2net_phys.baselines.sphere import gaspari_cohn, great_circle_degrees, grid_points
 
 RADII_DEGREES = (5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 50.0, 60.0, 75.0, 90.0)
 """Half-widths of the localisation tried. Twice the largest is half a circle: see `gaspari_cohn`."""
@@ -65,19 +65,3 @@ class LocalisedCovariance:
         between = self.sample[:, self.cells] * gaspari_cohn(self.to_stations / radius)
         reports = between + torch.diag(tuning.error_factor * self.errors)
         return Covariances(reports, self.sample * gaspari_cohn(self.to_cells / radius))
-
-
-def gaspari_cohn(scaled: Tensor) -> Tensor:
-    """Taper from 1 at zero distance to 0 at twice the radius, for distances in radii.
-
-    The fifth-order piecewise rational function of Gaspari & Cohn 1999, equation 4.10,
-    https://doi.org/10.1002/qj.49712555417, a covariance in three dimensions. With great-circle
-    distance it is one on the sphere while it ends before the antipode, that is for radii up to 90°
-    (Gneiting 2013, theorem 3, https://doi.org/10.3150/12-BEJSP06).
-    """
-    z = scaled
-    near = 1 - z**2 * (5 / 3 - z * (5 / 8 + z * (1 / 2 - z / 4)))
-    away = z.clamp(min=1.0)
-    polynomial = 4 - away * (5 - away * (5 / 3 + away * (5 / 8 - away * (1 / 2 - away / 12))))
-    far = polynomial - 2 / (3 * away)
-    return torch.where(z <= 1, near, torch.where(z < 2, far, 0.0))

@@ -1,4 +1,4 @@
-"""Distances and nearest cells on the sphere, in degrees."""
+"""Distances, a taper and nearest cells on the sphere, in degrees."""
 
 from __future__ import annotations
 
@@ -23,6 +23,22 @@ def great_circle_degrees(
     )
     along = north.sin() * other.sin() + north.cos() * other.cos() * east.cos()
     return torch.rad2deg(torch.atan2(across, along))
+
+
+def gaspari_cohn(scaled: Tensor) -> Tensor:
+    """Taper from 1 at zero distance to 0 at twice the radius, for distances in radii.
+
+    The fifth-order piecewise rational function of Gaspari & Cohn 1999, equation 4.10,
+    https://doi.org/10.1002/qj.49712555417, a covariance in three dimensions. With great-circle
+    distance it is one on the sphere while it ends before the antipode, that is for radii up to 90°
+    (Gneiting 2013, theorem 3, https://doi.org/10.3150/12-BEJSP06).
+    """
+    z = scaled
+    near = 1 - z**2 * (5 / 3 - z * (5 / 8 + z * (1 / 2 - z / 4)))
+    away = z.clamp(min=1.0)
+    polynomial = 4 - away * (5 - away * (5 / 3 + away * (5 / 8 - away * (1 / 2 - away / 12))))
+    far = polynomial - 2 / (3 * away)
+    return torch.where(z <= 1, near, torch.where(z < 2, far, 0.0))
 
 
 def unit_vectors(latitude: Tensor, longitude: Tensor) -> Tensor:

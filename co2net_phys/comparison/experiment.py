@@ -49,6 +49,11 @@ class Run:
         """Of training; a method without gradient descent takes one."""
         return int(self.cost.get("steps", 1))
 
+    @property
+    def expected_seconds(self) -> float:
+        """Of training, from its beginning."""
+        return float(self.cost["expected_seconds"])
+
     def known_scores(self) -> dict[str, Any] | None:
         """Scores that an earlier session has written, if they are of this very run."""
         return known_scores(self.folder, self.identity)

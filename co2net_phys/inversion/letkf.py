@@ -15,15 +15,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from co2net_phys.baselines.sphere import gaspari_cohn, great_circle_degrees, grid_points
 from co2net_phys.data.stations import Station
 from co2net_phys.inversion.observation_operator import Observations
-from co2net_phys.simulation.geography import great_circle_distance
-from co2net_phys.solvers import Grid
+from co2net_phys.solvers import EARTH_RADIUS_M, Grid
 
 
 class Weights(NamedTuple):
@@ -35,27 +33,12 @@ class Weights(NamedTuple):
     """W, (G, k, k) symmetric: of the departures, for those of the new members."""
 
 
-def gaspari_cohn(distance: NDArray[np.float64], support: float) -> NDArray[np.float64]:
-    """Their fifth-order function (4.10): one at zero, zero from `support` metres on."""
-    r = np.abs(distance) * 2 / support
-    near = 1 - 5 / 3 * r**2 + 5 / 8 * r**3 + r**4 / 2 - r**5 / 4
-    safe = np.maximum(r, 1.0)
-    far = 4 - 5 * safe + 5 / 3 * safe**2 + 5 / 8 * safe**3 - safe**4 / 2 + safe**5 / 12
-    far = far - 2 / (3 * safe)
-    return np.where(r <= 1, near, np.where(r < 2, far, 0.0))
-
-
 def localisation(grid: Grid, stations: tuple[Station, ...], support: float) -> Tensor:
-    """ρ, (G, S), of every node of a grid (row by row) and every station."""
-    latitude = np.repeat(grid.latitude, grid.nlon)
-    longitude = np.tile(grid.longitude, grid.nlat)
-    columns = [
-        gaspari_cohn(
-            great_circle_distance(latitude, longitude, site.latitude, site.longitude), support
-        )
-        for site in stations
-    ]
-    return torch.from_numpy(np.stack(columns, axis=1))
+    """ρ, (G, S), of every node of a grid (row by row) and every station: 0 from `support` m on."""
+    nodes = grid_points(torch.from_numpy(grid.latitude), torch.from_numpy(grid.longitude))
+    sites = torch.tensor([(site.latitude, site.longitude) for site in stations]).double()
+    metres = torch.deg2rad(great_circle_degrees(*nodes, sites[:, 0], sites[:, 1])) * EARTH_RADIUS_M
+    return gaspari_cohn(2 * metres / support)
 
 
 def analysis_weights(modelled: Tensor, observations: Observations, closeness: Tensor) -> Weights:

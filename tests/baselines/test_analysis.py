@@ -15,8 +15,9 @@ from co2net_phys.baselines.analysis import Covariances, Tuning, correct
 from co2net_phys.baselines.climatology import Climatology
 from co2net_phys.baselines.eof_regression import EmpiricalModes, scaled_patterns
 from co2net_phys.baselines.held_back import early_and_late
-from co2net_phys.baselines.optimal_interpolation import RADII_DEGREES, gaspari_cohn
+from co2net_phys.baselines.optimal_interpolation import RADII_DEGREES
 from co2net_phys.baselines.residuals import ERROR_FLOOR, Residuals, thinned
+from co2net_phys.baselines.sphere import gaspari_cohn
 from co2net_phys.data.schema import CO2, STATION_CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError

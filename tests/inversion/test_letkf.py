@@ -8,11 +8,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from co2net_phys.baselines.sphere import gaspari_cohn
 from co2net_phys.data.stations import Station
 from co2net_phys.inversion.letkf import (
     analysis_weights,
     combine,
-    gaspari_cohn,
     localisation,
     relax_spread,
 )
@@ -116,12 +116,10 @@ def test_reports_that_share_an_error_weigh_as_one():
 
 
 def test_the_localisation_function_is_that_of_gaspari_and_cohn():
-    values = gaspari_cohn(np.array([0.0, 0.5, 1.0]), 1.0)
-    # r = 2 d/support: at r = 1, 5/24; at r = 1/2 and 3/2 the two branches of their (4.10).
-    assert values == pytest.approx([1.0, 5 / 24, 0.0], abs=1e-12)
-    assert gaspari_cohn(np.array([0.5, 1.5]), 2.0) == pytest.approx(
-        [0.6848958, 0.0164931], abs=1e-6
-    )
+    # At r = 1, 5/24; at r = 1/2 and 3/2 the two branches of their (4.10).
+    values = gaspari_cohn(torch.tensor([0.0, 1.0, 2.0, 0.5, 1.5], dtype=torch.float64))
+    assert values[:3].tolist() == pytest.approx([1.0, 5 / 24, 0.0], abs=1e-12)
+    assert values[3:].tolist() == pytest.approx([0.6848958, 0.0164931], abs=1e-6)
 
 
 @given(st.floats(1e3, 2e7), st.integers(2, 12))
@@ -130,7 +128,7 @@ def test_localised_correlations_stay_a_correlation_matrix(support, count):
     points = random.standard_normal((count, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True)
     chord = 6.371e6 * np.linalg.norm(points[:, None] - points, axis=-1)
-    matrix = gaspari_cohn(chord, support)
+    matrix = gaspari_cohn(torch.from_numpy(2 * chord / support)).numpy()
     assert np.linalg.eigvalsh(matrix).min() > -1e-9
 
 
