@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,9 +17,20 @@ if TYPE_CHECKING:
 
     from co2net_phys.data.store import TrainingStore
     from co2net_phys.inversion.experiment import Inversion
+    from co2net_phys.inversion.settings import InversionSettings
+
+
+AS_GIVEN = (
+    "method", "truncation", "iterations", "members", "exchange", "diffusivity", "factors",
+    "ocean_error", "land_error", "observation_error", "representation", "relaxation", "seed",
+)  # fmt: skip
+IN_KILOMETRES = ("factor_length", "initial_length", "localisation")
+DURATIONS = ("window", "observation_window", "factor_memory", "flux_period", "error_memory")
+"""Options that are settings of the same name, by what is written."""
 
 
 def command(
+    context: typer.Context,
     method: Annotated[Literal["4dvar", "letkf"], typer.Option(help="Way of assimilation.")],
     data: Annotated[Path, typer.Option(help="Store with winds and station observations.")],
     output: Annotated[Path, typer.Option(help="File to write, .nc or .zarr.")],
@@ -120,7 +132,6 @@ def command(
     from co2net_phys.inversion.attributes import inversion_attributes
     from co2net_phys.inversion.experiment import Inversion
     from co2net_phys.inversion.run import invert
-    from co2net_phys.inversion.settings import USUAL, InversionSettings
     from co2net_phys.preparation import chosen_stations
 
     is_zarr_path(output)
@@ -131,33 +142,7 @@ def command(
         flux_period=flux_period,
         observation_window=observation_window,
     )
-    usual = USUAL[method]
-    settings = InversionSettings(
-        method=method,
-        truncation=truncation,
-        window=_seconds(window, "--window") or usual["window"],
-        observation_window=_seconds(observation_window, "--observation-window"),
-        iterations=iterations or 30,
-        members=usual["members"] if members is None else members,
-        first_guess=_known_first_guess(first_guess),
-        exchange=exchange,
-        diffusivity=diffusivity,
-        factors=factors or usual["factors"],
-        factor_length=1e3 * factor_length,
-        factor_errors=_numbers(factor_error or [], "--factor-error"),
-        factor_memory=console.duration(factor_memory, "--factor-memory"),
-        flux_period=_seconds(flux_period, "--flux-period"),
-        prior=_numbers(prior or [], "--prior"),
-        ocean_error=ocean_error,
-        land_error=land_error,
-        initial_length=1e3 * initial_length,
-        observation_error=observation_error,
-        representation=representation,
-        error_memory=console.duration(error_memory, "--error-memory", zero=True),
-        localisation=1e3 * localisation,
-        relaxation=relaxation,
-        seed=seed,
-    )
+    settings = _settings(context.params)
     store = open_store(data, need_target=first_guess != "uniform")
     training, held_out = chosen_stations(
         store, training_stations, seed if station_seed is None else station_seed
@@ -202,8 +187,22 @@ def _refuse_ignored(method: str, **given: Any) -> None:
             raise UsageError(f"--{option} has no effect with --method {method}; leave it out")
 
 
-def _seconds(text: str | None, option: str) -> float | None:
-    return None if text is None else console.duration(text, option)
+def _settings(given: Mapping[str, Any]) -> InversionSettings:
+    """Options of the command as settings, in seconds and metres; what is not given is usual."""
+    from co2net_phys.inversion.settings import inversion_settings
+
+    options = {name: given[name] for name in AS_GIVEN}
+    options |= {name: 1e3 * given[name] for name in IN_KILOMETRES}
+    for name in DURATIONS:
+        if given[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            options[name] = console.duration(given[name], option, zero=name == "error_memory")
+    options |= {
+        "first_guess": _known_first_guess(given["first_guess"]),
+        "factor_errors": _numbers(given["factor_error"] or [], "--factor-error"),
+        "prior": _numbers(given["prior"] or [], "--prior"),
+    }
+    return inversion_settings({name: v for name, v in options.items() if v is not None})
 
 
 def _numbers(pairs: list[str], option: str) -> dict[str, float]:

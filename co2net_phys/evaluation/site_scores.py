@@ -16,7 +16,8 @@ def site_scores(pairs: Pairs, groups: Groups) -> dict[str, Any]:
     """Scores of each group of stations that has a pair.
 
     Returns:
-        By group "pooled" and "sites" (by code), each with "rmse", "median_abs_error", "bias",
+        By group "silent", the codes that were never observed, "pooled" and "sites" (by code), each
+        with "rmse", "median_abs_error", "bias",
         "correlation", "r2", "standard_deviation_ratio", "n" and "intervals" (95 %, low and high by
         score); pooled scores weigh every pair the same, their intervals draw whole sites; a site
         also has its "name", "latitude", "longitude" and, over two years or more, its "trend".
@@ -35,7 +36,8 @@ def site_scores(pairs: Pairs, groups: Groups) -> dict[str, Any]:
             pooled["intervals"] = intervals.of_sites(
                 together.observed, together.predicted, together.station
             )
-            found[name] = {"pooled": pooled, "sites": sites}
+            silent = [code for code in codes if code not in sites]
+            found[name] = {"pooled": pooled, "sites": sites, "silent": silent}
     return found
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from co2net_phys.errors import UsageError
@@ -64,6 +64,7 @@ def plain_restore(values, lower, upper, areas, mass):
 
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), share=st.floats(0.0, 1.0))
+@example(seed=169, share=1.0)
 def test_mass_within_local_bounds(seed, share):
     random = np.random.default_rng(seed)
     lower = random.normal(size=(1, 50))
