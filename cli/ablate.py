@@ -91,7 +91,7 @@ def command(
 
 def _base(context: typer.Context, file: Path | None, settings: list[str]) -> TrainingConfig:
     """Options of every run: those given over those of the file over the defaults, as in `train`."""
-    from co2net_phys.config import usual_batch, validated_config
+    from co2net_phys.config import TrainingConfig, usual_batch
     from co2net_phys.config_file import read_options
 
     options = {name: context.params[name] for name in FLAGS}
@@ -102,7 +102,7 @@ def _base(context: typer.Context, file: Path | None, settings: list[str]) -> Tra
     options = console.with_settings(options, settings)
     if options["batch_size"] is None:
         options["batch_size"] = usual_batch(options["size"])
-    return validated_config(options)
+    return TrainingConfig.validated(options)
 
 
 def _list(as_json: bool) -> None:

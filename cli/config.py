@@ -63,14 +63,14 @@ def show(
 ) -> None:
     """Print every option as a file or a run has it."""
     from co2net_phys.checkpoint import load_metadata
-    from co2net_phys.config import TrainingConfig, validated_config
+    from co2net_phys.config import TrainingConfig
     from co2net_phys.config_file import as_yaml, read_config
     from co2net_phys.ensemble import find_checkpoints
 
     if source is None:
         config = TrainingConfig()
     elif source.is_dir():
-        config = validated_config(load_metadata(find_checkpoints(source)[0])["config"])
+        config = TrainingConfig.validated(load_metadata(find_checkpoints(source)[0])["config"])
     else:
         config = read_config(source)
     console.give(config.model_dump(mode="json"), as_json, as_yaml(config).rstrip())

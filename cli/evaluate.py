@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from co2net_phys.cli import console, evaluate_options
+from co2net_phys.cli import console, evaluate_options, evaluate_system
 from co2net_phys.errors import ThresholdError, UsageError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def command(
+    context: typer.Context,
     prediction: Annotated[Path, typer.Option(help="File of `co2phys reconstruct`.")],
     truth: Annotated[
         Path | None, typer.Option(help="Store with the true field and the observations.")
@@ -28,7 +29,8 @@ def command(
         typer.Option(help="Station files, folders or 'patterns' to score against; repeat."),
     ] = None,
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILES]...", help="Further station files.")
+        list[str] | None,
+        typer.Argument(metavar="[FILES]...", help="Further station files, or rival predictions."),
     ] = None,
     selection: Annotated[
         str,
@@ -69,11 +71,21 @@ def command(
 
     Area-weighted scores of the globe and regions; scores of held-out, training and other stations;
     95 % intervals; with a standard error also CRPS, spread against error, coverage of intervals.
+    Roll-outs of columns, maps of XCO2 and NEE are known by their file and scored in their own way.
     """
     from co2net_phys.data.fields import open_dataset
     from co2net_phys.data.store import open_store
     from co2net_phys.evaluation.assess import Choices, assess
 
+    for text in fail_if or []:
+        evaluate_system.limit(text)  # before anything is read
+    if system := evaluate_system.system_of_prediction(prediction):
+        evaluate_system.refuse_useless(context)
+        others = [Path(name) for name in more or []]
+        evaluate_system.evaluate(
+            system, [prediction, *others], truth, report, fail_if or [], overwrite, as_json
+        )
+        return
     conditions = [_condition(text) for text in fail_if or []]
     files = [*(stations or []), *(more or [])]
     evaluate_options.refuse_useless(truth, files, selection, units, nearest_time)

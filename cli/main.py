@@ -15,6 +15,7 @@ from co2net_phys import __version__
 from co2net_phys.cli import (
     ablate,
     bench,
+    bridge,
     compare,
     config,
     crossvalidate,
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     simulate, train, reconstruct, recover_wind, invert, evaluate, compare, crossvalidate, plot,
-    demo, validate, probe, ablate, info,
+    demo, validate, probe, ablate, bridge, info,
 )  # fmt: skip
 for module in COMMANDS:
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)

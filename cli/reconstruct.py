@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.train_options import is_given
+from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +18,12 @@ if TYPE_CHECKING:
     from co2net_phys.ensemble import Ensemble
 
 
+OF_SYSTEMS = ("split", "region", "spacing", "start", "end", "batch_size", "precision")
+"""Options that depend on what the network makes."""
+
+
 def command(
+    context: typer.Context,
     checkpoint: Annotated[
         Path, typer.Option(help="Folder of a run, of an ensemble, or of one checkpoint.")
     ],
@@ -25,6 +32,14 @@ def command(
     split: Annotated[
         Literal["train", "validation", "test", "all"], typer.Option(help="Block of time.")
     ] = "test",
+    region: Annotated[
+        str | None, typer.Option(help="Satellite maps: west,south,east,north in degrees.")
+    ] = None,
+    spacing: Annotated[
+        float | None, typer.Option(help="Satellite maps: degrees between cells, such as 0.01.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Satellite maps: first day.")] = None,
+    end: Annotated[str | None, typer.Option(help="Satellite maps: last day.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows at a time.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[
@@ -36,9 +51,11 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
-    """Map CO2 with a trained network or ensemble, from the stations it was trained with.
+    """Apply a trained network or ensemble: map CO2 from the stations it was trained with.
 
-    An ensemble, or a network that predicts its variance, gives the standard error as well.
+    An ensemble, or a network that predicts its variance, gives the standard error as well. An
+    emulator of columns is rolled out, a fusion network fills daily maps of XCO2 from covariates, a
+    flux network gives NEE from drivers.
     """
     from co2net_phys.data.atomic import refuse_replacing_input
     from co2net_phys.data.store import open_store
@@ -50,6 +67,15 @@ def command(
     is_zarr_path(output)
     refuse_replacing_input(output, data)
     places = find_checkpoints(checkpoint)
+    given = {name for name in OF_SYSTEMS if is_given(context, name)}
+    if not is_of_surface(places[0]):
+        if dry_run:
+            raise UsageError("--dry-run is for maps of surface fields; leave it out")
+        choices = {name: context.params[name] for name in given}
+        apply_system(places, data, output, choices, device, overwrite, as_json)
+        return
+    for name in sorted(given - {"split", "batch_size", "precision"}):
+        raise UsageError(f"--{name} has no effect with this network; leave it out")
     chosen = choose_device(device)
     ensemble = Ensemble(places)
     store = open_store(data, need_target=False)
@@ -74,6 +100,56 @@ def command(
         "variables": list(ensemble.names),
     }
     console.give(result, as_json, f"wrote {output}: {count} frames of the {split} block")
+
+
+def is_of_surface(checkpoint: Path) -> bool:
+    """Whether a checkpoint holds a network of surface fields."""
+    from co2net_phys.architectures import ARCHITECTURES
+    from co2net_phys.checkpoint import load_metadata
+
+    return load_metadata(checkpoint).get("architecture", "co2net") in ARCHITECTURES
+
+
+def apply_system(
+    checkpoints: list[Path],
+    data: Path,
+    output: Path,
+    choices: dict[str, Any],
+    device: str,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Apply models of a system that makes something else than surface fields."""
+    from co2net_phys.checkpoint import WEIGHTS, load
+    from co2net_phys.families import title_of
+    from co2net_phys.provenance import provenance_attributes
+    from co2net_phys.system import SYSTEM_ATTRIBUTE, Request, Trained
+    from co2net_phys.systems import system, system_name
+
+    loaded = [load(place) for place in checkpoints]
+    metadata = loaded[0][1]
+    kind = metadata["architecture"]
+    for place, (_, other) in zip(checkpoints, loaded, strict=True):
+        if other["architecture"] != kind:
+            raise UsageError(f"{place}: is no {kind}; give members of one ensemble")
+    weights = [Path(found["folder"]) / WEIGHTS for _, found in loaded]
+    options, name = metadata["config"], system_name(kind)
+    attributes = provenance_attributes(
+        f"Output of {title_of(options)}", "Made by a trained network.", console.command_line(),
+        options["seed"], weights, options,
+    ) | {SYSTEM_ATTRIBUTE: name}  # fmt: skip
+    trained = Trained([model for model, _ in loaded], metadata)
+    with console.progress("reconstruct", 1) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done)
+
+        request = Request(attributes, choices, device, overwrite, progress)
+        found = system(name).reconstruct(trained, data, output, request)
+    result = {"output": str(output), "members": len(loaded), **found}
+    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in found.items())
+    console.give(result, as_json, f"wrote {output}: {told}")
 
 
 def _report_plan(

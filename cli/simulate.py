@@ -20,6 +20,7 @@ from co2net_phys.cli.simulate_options import (
     refuse_ignored,
     twin,
 )
+from co2net_phys.cli.simulate_worlds import WORLDS, simulate_world
 from co2net_phys.errors import UsageError
 
 
@@ -27,8 +28,15 @@ def command(
     context: typer.Context,
     output: Annotated[Path, typer.Option(help="File to write, .nc or .zarr.")],
     preset: Annotated[
-        Literal["twin", "twin-v1"] | None,
+        Literal["twin", "twin-v1", "columns", "satellites", "carbon-world"] | None,
         typer.Option(help="An invented but believable Earth; twin-v1 is fixed, to compare on."),
+    ] = None,
+    levels: Annotated[
+        int | None, typer.Option(help="Columns: layers of the atmosphere; default 20.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Columns, satellites, carbon-world: any option, years=3."),
     ] = None,
     days: Annotated[float | None, typer.Option(help="Length of the product in days.")] = None,
     duration: Annotated[
@@ -133,8 +141,16 @@ def command(
 ) -> None:
     """Carry CO2 with the wind: an invented Earth (--preset twin) or your own --winds and --initial.
 
-    The output is a CF-1.11 file. That of the twin is a training store for `co2phys train`.
+    The output is a CF-1.11 file. That of the twin is a training store for `co2phys train`. Other
+    presets make a world of tracer columns, or a folder: satellites over a region, or towers,
+    inversions and stations over land with a known exchange of carbon.
     """
+    if preset in WORLDS and winds is None:
+        simulate_world(context, preset, output, settings or [])
+        return
+    for name, of_a_world in (("levels", levels), ("set", settings)):
+        if of_a_world is not None:
+            raise UsageError(f"--{name} has no effect without --preset columns; leave it out")
     if preset is not None and preset != "twin" and winds is None:
         refuse_changes(context, preset)
         _finish(benchmark(preset, days), output, resume, overwrite, dry_run, as_json)

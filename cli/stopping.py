@@ -17,7 +17,7 @@ def stopping(output: Path) -> Iterator[Callable[[], bool]]:
 
     Gives the function that says whether to stop, which is asked once more at the end.
     """
-    from co2net_phys.training import Interrupted
+    from co2net_phys.trainer import Interrupted
 
     received: list[int] = []
     usual = {

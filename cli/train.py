@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from co2net_phys.cli import console
-from co2net_phys.cli.choices import FirstGuess
+from co2net_phys.cli.choices import FirstGuess, Model
 from co2net_phys.cli.train_options import options_of
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
-    from co2net_phys.config import TrainingConfig
     from co2net_phys.distributed import Team
-    from co2net_phys.preparation import Prepared
+    from co2net_phys.run_options import RunOptions
+    from co2net_phys.task import Task
 
 
 def command(
@@ -25,8 +25,8 @@ def command(
     data: Annotated[Path, typer.Option(help="Training store (Zarr or NetCDF).")],
     output: Annotated[Path, typer.Option(help="Folder of the run.")],
     architecture: Annotated[
-        Literal["co2net", "vit", "swin-lstm", "cyclegan", "senseiver"],
-        typer.Option("--model", help="CO2-Net, or a rival as its paper trains it."),
+        Model,
+        typer.Option("--model", help="CO2-Net, a rival as its paper trains it, or another system."),
     ] = "co2net",
     size: Annotated[Literal["XS", "S", "B", "L"], typer.Option(help="Size of CO2-Net.")] = "S",
     epochs: Annotated[int, typer.Option(help="Passes over the training windows.")] = 250,
@@ -128,42 +128,37 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
-    """Train CO2-Net or a rival on a store; checkpoints and a log go to the folder of the run.
+    """Train a model on its data; checkpoints and a log go to the folder of the run.
 
-    The defaults listed are CO2-Net's. A rival takes those of its paper instead, which --dry-run
-    shows; what is given here goes before them.
+    The defaults listed are CO2-Net's. Another model takes those of its paper instead, which
+    --dry-run shows; what is given here goes before them.
     """
-    from co2net_phys.config import validated_config
     from co2net_phys.data.atomic import remove
-    from co2net_phys.data.store import open_store
     from co2net_phys.devices import choose_device
     from co2net_phys.distributed import team_of
-    from co2net_phys.preparation import prepare
+    from co2net_phys.families import family_of
+    from co2net_phys.systems import plan_of, task_of
 
     options = options_of(context, file, settings or [])
-    config = validated_config(options)
+    config = family_of(options["architecture"]).options.validated(options)
     folders, extra = _folders(output, ensemble, overwrite)
     continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
     with team_of(choose_device(config.device)) as team:
         if not team.leads:
             os.environ["CO2PHYS_QUIET"] = "1"  # one voice is enough
+        if dry_run:
+            if team.leads:
+                _report_plan(plan_of(config, data), config, ensemble, as_json)
+            return
         results = []
         for number, folder in enumerate(folders):
-            member = config
+            member = config if ensemble == 1 else config.member(number)
             if ensemble > 1:
-                stations = config.seed if config.station_seed is None else config.station_seed
-                seeds = {"seed": config.seed + number, "station_seed": stations}
-                member = config.model_copy(update=seeds)
-            if ensemble > 1 and not dry_run:
                 console.say(f"member {number + 1} of {ensemble}: {folder}")
-            prepared = prepare(member, open_store(data), fit=not dry_run)
-            if dry_run:
-                if team.leads:
-                    _report_plan(prepared, member, ensemble, as_json)
-                return
+            task = task_of(member, data, team)
             while extra and team.leads:
                 remove(extra.pop())
-            results.append(_train(prepared, member, data, folder, continued[number], team))
+            results.append(_train(task, data, folder, continued[number], team))
         if team.leads:
             _report(results, output, as_json)
 
@@ -204,72 +199,64 @@ def _check_output(output: Path, resume: str, overwrite: bool, dry_run: bool) -> 
     return False
 
 
-def _report_plan(prepared: Prepared, config: TrainingConfig, ensemble: int, as_json: bool) -> None:
-    from co2net_phys.architectures import network_title
-    from co2net_phys.cost import training_plan
+def _report_plan(plan: dict[str, Any], config: RunOptions, ensemble: int, as_json: bool) -> None:
+    from co2net_phys.families import title_of
 
-    plan = training_plan(prepared, config) | {"networks": ensemble}
-    plan["expected_seconds"] *= ensemble
+    plan |= {"networks": ensemble}
+    if "expected_seconds" in plan:
+        plan["expected_seconds"] *= ensemble
+    console.give(plan, as_json, console.rows(_plan_text(plan, title_of(config.model_dump()))))
+
+
+def _plan_text(plan: dict[str, Any], title: str) -> dict[str, Any]:
+    """A plan in words: what every model has, and more of the networks of surface fields."""
     options = (f"{name.replace('_', ' ')} {value}" for name, value in plan["options"].items())
-    text = console.rows(
-        {
-            "network": network_title(config.model_dump()),
-            "parameters": f"{plan['parameters'] / 1e6:.2f} M",
-            "input": " × ".join(map(str, plan["input_shape"])) + " (batch, channels, frames, H, W)",
+    text = {"network": title, "parameters": f"{plan['parameters'] / 1e6:.4g} M"}
+    if "train_windows" in plan:
+        shape = " × ".join(map(str, plan["input_shape"]))
+        text |= {
+            "input": f"{shape} (batch, channels, frames, H, W)",
             "training": f"{plan['train_windows']} windows, {plan['training_stations']} stations",
             "validation": f"{plan['validation_windows']} windows",
             "held out": f"{plan['held_out_stations']} stations",
-            "networks": ensemble,
-            "options": ", ".join(options),
-            "steps": plan["steps"],
-            "memory": f"about {console.megabytes(plan['memory_bytes'])}",
-            "time": f"about {console.hours_minutes(plan['expected_seconds'])} on {plan['device']}",
-            "written": "nothing (dry run)",
         }
-    )
-    console.give(plan, as_json, text)
+    text |= {"networks": plan["networks"], "options": ", ".join(options), "steps": plan["steps"]}
+    if "expected_seconds" in plan:
+        time = console.hours_minutes(plan["expected_seconds"])
+        text |= {
+            "memory": f"about {console.megabytes(plan['memory_bytes'])}",
+            "time": f"about {time} on {plan['device']}",
+        }
+    return text | {"written": "nothing (dry run)"}
 
 
-def _train(
-    prepared: Prepared,
-    config: TrainingConfig,
-    data: Path,
-    output: Path,
-    continued: bool,
-    team: Team,
-) -> dict[str, Any]:
+def _train(task: Task, data: Path, output: Path, continued: bool, team: Team) -> dict[str, Any]:
     """Train one network; what came of it."""
-    from co2net_phys.data.schema import VARIABLES
-    from co2net_phys.training import Callbacks, Interrupted, start
+    from co2net_phys.trainer import Callbacks, Interrupted, begin
 
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, frame: stop.append(received))
-    units = VARIABLES[config.target_variable].units.replace("umol", "µmol")
+    unit = task.unit.replace("umol", "µmol")
     with console.progress("train", 1) as bar:
 
         def on_step(step: int, total: int, values: dict[str, float]) -> None:
             bar.total = total
-            bar.update(step, f"loss {values['supervised']:.4f}")
+            bar.update(step, f"loss {next(iter(values.values())):.4f}")
 
         def on_epoch(row: dict[str, Any]) -> None:
             if "validation_rmse" in row:
+                loss = next(
+                    value for name, value in row.items() if name not in ("epoch", "seconds")
+                )
                 console.say(
-                    f"epoch {row['epoch']}: loss {row['supervised']:.4f}, "
-                    f"validation RMSE {row['validation_rmse']:.3f} {units}"
+                    f"epoch {row['epoch']}: loss {loss:.4f}, "
+                    f"validation RMSE {row['validation_rmse']:.4g} {unit}"
                 )
 
         callbacks = Callbacks(on_step, on_epoch, lambda: bool(stop))
-        trainer = start(
-            prepared,
-            config,
-            output,
-            [data],
-            console.command_line(),
-            callbacks,
-            continued,
-            team,
-        )
+        command = console.command_line()
+        trainer = begin(task, output, [data], command, callbacks, continued, team)
         try:
             progress = trainer.run()
         except Interrupted:
@@ -281,17 +268,17 @@ def _train(
         "epochs": progress.epoch,
         "steps": trainer.steps,
         "validation_rmse": progress.best,
-        "unit": VARIABLES[config.target_variable].units,
+        "unit": task.unit,
     }
 
 
 def _report(results: list[dict[str, Any]], output: Path, as_json: bool) -> None:
     lines = []
     for result in results:
-        units = result["unit"].replace("umol", "µmol")
+        unit = result["unit"].replace("umol", "µmol")
         lines.append(
             f"trained {result['epochs']} epochs ({result['steps']} steps); best validation RMSE "
-            f"{result['validation_rmse']:.3f} {units}; checkpoints in {result['output']}"
+            f"{result['validation_rmse']:.4g} {unit}; checkpoints in {result['output']}"
         )
     answer = results[0] if len(results) == 1 else {"output": str(output), "members": results}
     console.give(answer, as_json, "\n".join(lines))

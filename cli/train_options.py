@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.errors import UsageError
 
 OPTIONS = {
     **dict.fromkeys(
@@ -30,14 +31,18 @@ OPTIONS = {
 def options_of(context: typer.Context, file: Path | None, settings: list[str]) -> dict[str, Any]:
     """Those of `--set`, over those of the command, over those of a file, over the defaults.
 
-    The defaults are the command's for CO2-Net; a rival has its own, which the configuration knows.
+    The defaults are the command's for CO2-Net; others have their own, which their options know.
     """
+    from co2net_phys.architectures import ARCHITECTURES
     from co2net_phys.config import usual_batch
     from co2net_phys.config_file import read_options
 
     in_file = read_options(file) if file is not None else {}
-    given = {name for name in OPTIONS if _is_given(context, name)}
-    is_rival = _architecture(context, in_file, settings) != "co2net"
+    given = {name for name in OPTIONS if is_given(context, name)}
+    model = _architecture(context, in_file, settings)
+    if model not in ARCHITECTURES:
+        return _options_of_system(model, context, given, in_file, settings)
+    is_rival = model != "co2net"
     options: dict[str, Any] = {"model": {}}
     for name, group in OPTIONS.items():
         if name in given or not is_rival:
@@ -58,7 +63,34 @@ def options_of(context: typer.Context, file: Path | None, settings: list[str]) -
     return console.with_settings(options, settings)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
+def _options_of_system(
+    model: str,
+    context: typer.Context,
+    given: set[str],
+    in_file: dict[str, Any],
+    settings: list[str],
+) -> dict[str, Any]:
+    """Options of a model that learns something else; those of surface fields are refused.
+
+    Raises
+    ------
+    UsageError
+        An option of the command has no meaning for the model.
+    """
+    from co2net_phys.families import MODELS, family_of
+
+    if model not in MODELS:
+        raise UsageError(f"architecture: {model!r} is not one of {', '.join(MODELS)}")
+    known = family_of(model).options.model_fields
+    for name in sorted(given):
+        if OPTIONS[name] or name not in known:
+            option = "model" if name == "architecture" else name.replace("_", "-")
+            raise UsageError(f"--{option} has no effect with --model {model}; leave it out")
+    options = in_file | {name: context.params[name] for name in given} | {"architecture": model}
+    return console.with_settings(options, settings)
+
+
+def is_given(context: typer.Context, name: str) -> bool:
     """Whether an option stands on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
@@ -67,6 +99,6 @@ def _is_given(context: typer.Context, name: str) -> bool:
 def _architecture(context: typer.Context, in_file: dict[str, Any], settings: list[str]) -> str:
     """Name of the network that is asked for, wherever that is said."""
     said = context.params["architecture"]
-    if not _is_given(context, "architecture"):
+    if not is_given(context, "architecture"):
         said = in_file.get("architecture", said)
     return str(console.with_settings({"architecture": said}, settings)["architecture"])

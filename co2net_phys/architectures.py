@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 from torch import nn
 
+from co2net_phys.learned_model import Architecture
 from co2net_phys.model import CO2Net, CO2NetConfig
 from co2net_phys.network import Network
 from co2net_phys.network_config import NetworkConfig
@@ -21,27 +21,13 @@ Name = Literal["co2net", "vit", "swin-lstm", "cyclegan", "senseiver"]
 """Networks by the names of `ARCHITECTURES`."""
 
 
-@dataclass(frozen=True)
-class Architecture:
-    """A kind of network."""
-
-    title: str
-    """Its name in words."""
-    config: type[NetworkConfig]
-    network: type[Network]
-    paper_parameters: float | None = None
-    """Parameters in table 12 of the CO2-Net paper; that has several sizes of CO2-Net."""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    """Options of `TrainingConfig` that differ from CO2-Net's unless they are given."""
-
-
 def _rival(**options: Any) -> Mapping[str, Any]:
     """Training of a rival: the field itself, no wind loss, and a learning rate of 1e-4."""
     plain = {"background": "none", "wind_weight": 0.0, "learning_rate": 1e-4}
     return MappingProxyType(plain | options)
 
 
-ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
+ARCHITECTURES: Mapping[str, Architecture[NetworkConfig, Network]] = MappingProxyType(
     {
         "co2net": Architecture("CO2-Net", CO2NetConfig, CO2Net),
         "vit": Architecture(
@@ -62,7 +48,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         ),
     }
 )  # fmt: skip
-"""Rates, decays and betas: CO2-Net paper, appendix E.2.
+"""Rates, decays and betas: CO2-Net paper, appendix E.2; parameters: its table 12, which has several
+sizes of CO2-Net.
 
 Warm-ups are shares of its 250 epochs: 5 for Senseiver, 100 for SwinLSTM. Where it names no schedule
 (ViT, CycleGAN) the rate is constant, where no weight decay AdamW's usual 0.01 (SwinLSTM). Adam

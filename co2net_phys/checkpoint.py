@@ -20,7 +20,6 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from co2net_phys.architectures import architecture_of
 from co2net_phys.checkpoint_contents import (
     Contents,
     checksum_of,
@@ -36,7 +35,9 @@ from co2net_phys.checkpoint_contents import (
 )
 from co2net_phys.data.atomic import explained_writing_errors, flush_entry, remove
 from co2net_phys.errors import Co2physError, DataError
+from co2net_phys.families import name_of, title_of
 from co2net_phys.json_text import json_text
+from co2net_phys.learned_model import LearnedModel
 from co2net_phys.network import Network
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ Loaded = TypeVar("Loaded")
 
 def save_checkpoint(
     folder: Path,
-    model: Network,
+    model: LearnedModel,
     metadata: Mapping[str, Any],
     training: Mapping[str, Tensor] | None = None,
     *,
@@ -101,7 +102,21 @@ def save_checkpoint(
 
 
 def load_model(folder: Path) -> tuple[Network, dict[str, Any]]:
-    """Return the network of a checkpoint folder, in evaluation mode, and its metadata.
+    """Return the network of a checkpoint folder that reconstructs surface fields; see `load`.
+
+    Raises
+    ------
+    DataError
+        The checkpoint cannot be read, or holds another kind of model.
+    """
+    model, metadata = load(folder)
+    if not isinstance(model, Network):
+        raise DataError(f"{folder}: {title_of(metadata['config'])} is no network of surface fields")
+    return model, metadata
+
+
+def load(folder: Path) -> tuple[LearnedModel, dict[str, Any]]:
+    """Return the model of a checkpoint folder, in evaluation mode, and its metadata.
 
     The metadata's "folder" is the one that was read: `folder`, or the one before it.
 
@@ -111,7 +126,7 @@ def load_model(folder: Path) -> tuple[Network, dict[str, Any]]:
         Neither the checkpoint nor the one before it can be read.
     """
 
-    def read(place: Path) -> tuple[Network, dict[str, Any]]:
+    def read(place: Path) -> tuple[LearnedModel, dict[str, Any]]:
         metadata = read_metadata(place / METADATA)
         weights = _weights(place, metadata, described_model(metadata))
         model = make_model(metadata)
@@ -181,10 +196,10 @@ def kept(folder: Path) -> list[Path]:
     return [folder, *sorted(steps, key=lambda path: steps[path])]
 
 
-def _description(model: Network) -> dict[str, Any]:
+def _description(model: LearnedModel) -> dict[str, Any]:
     background: Any = model.background
     return {
-        "architecture": architecture_of(model.config),
+        "architecture": name_of(model.config),
         "model": model.config.model_dump(mode="json"),
         "background": None if background is None else background.configuration(),
     }
@@ -211,7 +226,7 @@ def _problem(error: BaseException) -> str:
     return shown if len(shown) <= LONGEST_PROBLEM else f"{shown[:LONGEST_PROBLEM]} …"
 
 
-def _weights(place: Path, metadata: Mapping[str, Any], model: Network) -> dict[str, Tensor]:
+def _weights(place: Path, metadata: Mapping[str, Any], model: LearnedModel) -> dict[str, Tensor]:
     """Weights of the network that `model` describes, and its background's fitted values."""
     checksum = metadata["sha256"].get(WEIGHTS)
     weights = read_tensors(place / WEIGHTS, checksum, weight_forms(model))

@@ -17,18 +17,27 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    ValidationError,
+    field_validator,
+)
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from co2net_phys import architectures
-from co2net_phys.architectures import ARCHITECTURES, make_network
+from co2net_phys.architectures import ARCHITECTURES
 from co2net_phys.baselines import build_baseline
-from co2net_phys.config import TrainingConfig, validated_config
 from co2net_phys.data.splits import SplitName, check_split, intervals
 from co2net_phys.errors import DataError
+from co2net_phys.families import MODELS, family_of
+from co2net_phys.learned_model import LearnedModel
 from co2net_phys.network import Network
+from co2net_phys.run_options import RunOptions
 
 LARGEST_METADATA = 2**24
 """Bytes of metadata that are read; a run writes some kilobytes."""
@@ -79,6 +88,8 @@ class _Progress(BaseModel):
     batch: Annotated[int, Field(ge=0, lt=2**31)]
     best: FiniteFloat | None
     stale: NonNegativeInt = 0
+    plateau: NonNegativeInt = 0
+    reductions: NonNegativeInt = 0
     sums: dict[str, FiniteFloat] = Field(default_factory=dict)
 
 
@@ -87,7 +98,7 @@ class _Metadata(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="allow")
 
-    architecture: architectures.Name = "co2net"
+    architecture: str = "co2net"
     model: dict[str, Any]
     background: dict[str, Any] | None
     sha256: dict[str, str]
@@ -101,6 +112,13 @@ class _Metadata(BaseModel):
     held_out_stations: list[Code] = Field(default_factory=list)
     latitude: Axis | None = None
     longitude: Axis | None = None
+
+    @field_validator("architecture")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in MODELS:
+            raise ValueError(f"is not one of {', '.join(MODELS)}")
+        return name
 
 
 def read_metadata(path: Path) -> Contents:
@@ -126,7 +144,7 @@ def read_metadata(path: Path) -> Contents:
         where = ".".join(map(str, first["loc"]))
         raise DataError(f"{path.name}: {where}: {first['msg'].lower()}") from error
     check_split({name: intervals(block) for name, block in read.split.items()})
-    config = _checked_options(read.config)
+    config = _checked_options(read.architecture, read.config)
     if read.progress.epoch > config.epochs:
         raise DataError(f"{path.name}: progress.epoch: more than the {config.epochs} of the run")
     _require_inputs(path, read.provenance)
@@ -135,18 +153,24 @@ def read_metadata(path: Path) -> Contents:
     return Contents(content, path)
 
 
-def make_model(metadata: Mapping[str, Any]) -> Network:
-    """Return the network that metadata describe, its weights still random."""
+def make_model(metadata: Mapping[str, Any]) -> LearnedModel:
+    """Return the model that metadata describe, its weights still random."""
     background = metadata["background"]
-    kind = ARCHITECTURES[metadata.get("architecture", "co2net")]  # the only one there once was
-    return make_network(
-        kind.config(**metadata["model"]),
-        None if background is None else build_baseline(background),
+    name = metadata.get("architecture", "co2net")  # the only one there once was
+    kind = MODELS[name]
+    config = kind.config(**metadata["model"])
+    if name not in ARCHITECTURES:
+        if background is not None:
+            raise DataError(f"background: {kind.title} has none")
+        made: LearnedModel = kind.network(config)
+        return made
+    return ARCHITECTURES[name].network(
+        config, None if background is None else build_baseline(background)
     )
 
 
-def described_model(metadata: Mapping[str, Any]) -> Network:
-    """Return the same network without memory, whatever the size that the metadata ask for.
+def described_model(metadata: Mapping[str, Any]) -> LearnedModel:
+    """Return the same model without memory, whatever the size that the metadata ask for.
 
     Raises
     ------
@@ -163,6 +187,8 @@ def described_model(metadata: Mapping[str, Any]) -> Network:
             )
     with torch.device("meta"):
         made = make_model(metadata)
+    if not isinstance(made, Network):
+        return made
     if not 0 < made.config.frame_spacing_s <= LONGEST_SPACING_S:
         raise DataError(f"model.frame_spacing_s: {made.config.frame_spacing_s:g} s are no spacing")
     for name, cells in zip(("latitude", "longitude"), made.config.grid, strict=True):
@@ -171,12 +197,12 @@ def described_model(metadata: Mapping[str, Any]) -> Network:
     return made
 
 
-def weight_forms(model: Network) -> dict[str, Form]:
+def weight_forms(model: LearnedModel) -> dict[str, Form]:
     """Form of every tensor in the file of weights."""
     return {name: _form(tensor) for name, tensor in model.state_dict().items()}
 
 
-def training_forms(model: Network, *, averaged: bool) -> dict[str, Form]:
+def training_forms(model: LearnedModel, *, averaged: bool) -> dict[str, Form]:
     """Form of every tensor that a resume needs of the network's own weights."""
     forms: dict[str, Form] = {}
     for name, weight in model.named_parameters():
@@ -299,11 +325,11 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"the number {text[:20]} is not finite")
 
 
-def _checked_options(options: Mapping[str, Any]) -> TrainingConfig:
+def _checked_options(model: str, options: Mapping[str, Any]) -> RunOptions:
     """Options as far as this version knows them: another one may have had more."""
-    return validated_config(
-        {name: value for name, value in options.items() if name in TrainingConfig.model_fields}
-    )
+    kind = family_of(model).options
+    known = {name: value for name, value in options.items() if name in kind.model_fields}
+    return kind.validated({"architecture": model, **known})
 
 
 def _require_inputs(path: Path, provenance: Mapping[str, Any]) -> None:

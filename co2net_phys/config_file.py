@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.errors import DataError, UsageError
 
 SUFFIXES = (".yaml", ".yml", ".toml")
@@ -69,7 +69,7 @@ def read_config(path: Path) -> TrainingConfig:
         As `read_options`; or an option is unknown or has no valid value.
     """
     try:
-        return validated_config(read_options(path))
+        return TrainingConfig.validated(read_options(path))
     except UsageError as error:
         text = str(error)
         raise UsageError(text if text.startswith(str(path)) else f"{path}: {text}") from error

@@ -39,7 +39,8 @@ from co2net_phys.run_folder import read_log
 from co2net_phys.simulation.config import SimulationConfig
 from co2net_phys.simulation.run import simulate
 from co2net_phys.simulation.world import twin_world
-from co2net_phys.training import Callbacks, start
+from co2net_phys.trainer import Callbacks
+from co2net_phys.training import start
 
 RIVALS = (
     "kriging",

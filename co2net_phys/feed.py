@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 
-import numpy as np
-from numpy.typing import NDArray
-
 from co2net_phys import losses
 from co2net_phys.batch import Batch
 from co2net_phys.config import TrainingConfig
-from co2net_phys.data.windows import Windows, shuffled
+from co2net_phys.data.windows import Windows
 from co2net_phys.distributed import Team
-
-Positions = NDArray[np.int64]
-Part = tuple[float, Positions, Batch]
-"""Weight of the mean loss of some windows in that of the whole batch, their positions, and they
-themselves."""
+from co2net_phys.epoch import shares_of_epoch
+from co2net_phys.task import Part, Positions
 
 
 class Feed:
@@ -42,23 +36,16 @@ class Feed:
         self.config, self.team = config, team
 
     def steps(self, epoch: int, done: int) -> Generator[list[Part], None, None]:
-        """Parts of this process at every step of an epoch but the first `done`.
-
-        All processes have the same number of parts, as they meet at each one (FSDP).
-        """
-        shares = list(self._shares(epoch, done))
+        """Parts of this process at every step of an epoch but the first `done`."""
+        config = self.config
+        shares = list(
+            shares_of_epoch(
+                len(self.windows), config, self.team, epoch, done, config.windows_per_epoch
+            )
+        )
         batches = self._batches([positions for parts in shares for positions, _ in parts])
         for parts in shares:
             yield [(weight, positions, next(batches)) for positions, weight in parts]
-
-    def _shares(self, epoch: int, done: int) -> Iterator[list[tuple[Positions, float]]]:
-        config = self.config
-        order = shuffled(len(self.windows), config.seed, epoch)[: config.windows_per_epoch]
-        for first in range(done * config.batch_size, len(order), config.batch_size):
-            batch = order[first : first + config.batch_size]
-            parts = np.array_split(batch, min(config.accumulate, len(batch)))
-            shares = [(*self.team.share(part), len(part) / len(batch)) for part in parts]
-            yield [(positions, weight * share) for positions, weight, share in shares]
 
     def _batches(self, parts: list[Positions]) -> Iterator[Batch]:
         with ExitStack() as stack:

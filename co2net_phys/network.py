@@ -12,11 +12,12 @@ from torch import Tensor, nn
 from co2net_phys.batch import Batch
 from co2net_phys.data.schema import BACKGROUND, CO2
 from co2net_phys.errors import DataError, UsageError
+from co2net_phys.learned_model import LearnedModel
 from co2net_phys.network_config import WIND, NetworkConfig
 from co2net_phys.nn.rasterise import innovations
 
 
-class Network(nn.Module, ABC):
+class Network(LearnedModel, ABC):
     """A learned map from a `Batch` to a `Batch`.
 
     Without a background it predicts mean + σ·(its output). With one (a module that maps a batch to
@@ -33,19 +34,18 @@ class Network(nn.Module, ABC):
     """
 
     config: NetworkConfig
+    other_forwards = ("own_losses",)
     centre: Tensor
     spread: Tensor
 
     def __init__(self, config: NetworkConfig, background: nn.Module | None = None) -> None:
-        super().__init__()
+        super().__init__(config, background)
         target = config.target_variable
         if background is not None and target != CO2:
             raise UsageError(
                 f"model.target_variable: first guesses are of CO2, not of {target!r}; "
                 "set background=none"
             )
-        self.config = config
-        self.background = background
         self.embedding = config.make_embedding()
         self.mean, self.scale = config.statistics[target]
         moments = [config.statistics[name] for name in config.inputs]

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
-
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    model_validator,
-)
+from typing import ClassVar, Literal
 
 from co2net_phys.data.schema import AUXILIARIES, CO2, TARGETS, VARIABLES
-from co2net_phys.errors import UsageError
+from co2net_phys.learned_model import ModelConfig
 from co2net_phys.nn.embeddings import Embedding
 from co2net_phys.nn.tokenizer import EXPECTED_STATIONS, Group
 
@@ -23,7 +15,7 @@ WIND = ("uas", "vas")
 """Eastward and northward wind, the pair that CO2-Net's probe recovers."""
 
 
-class NetworkConfig(BaseModel):
+class NetworkConfig(ModelConfig):
     """What the training engine, the losses and the files read of any network.
 
     A `target_variable` other than CO2 (CO2-Net paper, table 13) is reconstructed in the same way
@@ -32,8 +24,6 @@ class NetworkConfig(BaseModel):
     without noise, at the times at which the station reports; see `co2net_phys.targets`. The gridded
     target is then no input, whether `auxiliaries` name it or not, and CO2 is none either.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     statistics: Mapping[str, tuple[float, float]]
     """Mean and standard deviation of the target and each auxiliary in its unit, from training
@@ -108,22 +98,8 @@ class NetworkConfig(BaseModel):
         """Number C of input channels of a frame."""
         return sum(group.channels for group in self.groups(background=background).values())
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            config = handler(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "configuration"
-            raise UsageError(f"model.{where}: {first['msg']}") from error
-        for problem in config._problems():
-            raise UsageError(f"model.{problem}")
-        return config
-
     def _problems(self) -> list[str]:
-        """What contradicts itself, each in one line that begins with the option."""
-        found = []
+        found = super()._problems()
         for axis, cells in zip(("rows", "columns"), self.grid, strict=True):
             if cells < 1:
                 found.append(f"grid: {cells} {axis} are none")

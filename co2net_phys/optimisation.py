@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from co2net_phys.config import TrainingConfig
+from co2net_phys.run_options import RunOptions
 
 
-def adamw(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
+def adamw(module: nn.Module, config: RunOptions) -> torch.optim.AdamW:
     """AdamW over all weights that learn, in one fused kernel: on a CPU five times as fast."""
     return torch.optim.AdamW(
         [weight for weight in module.parameters() if weight.requires_grad],
@@ -23,13 +23,19 @@ def adamw(module: nn.Module, config: TrainingConfig) -> torch.optim.AdamW:
     )
 
 
-def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
-    """Linear warm-up, then as before or half a cosine to the final rate, at `step` of `steps`."""
+def learning_rate(config: RunOptions, step: int, steps: int, reductions: int = 0) -> float:
+    """Linear warm-up, then the schedule, at `step` of `steps`.
+
+    A constant rate, half a cosine to the final one, or one that plateaus of the validation error
+    have made smaller so many times.
+    """
     warm = max(round(config.warm_up * steps), 1)
     if step < warm:
         return config.learning_rate * (step + 1) / (warm + 1)
     if config.schedule == "constant":
         return config.learning_rate
+    if config.schedule == "plateau":
+        return config.learning_rate * config.plateau_factor**reductions
     done = (step - warm) / max(steps - warm, 1)
     span = config.learning_rate - config.final_learning_rate
     return config.final_learning_rate + span * 0.5 * (1 + math.cos(math.pi * done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from co2net_phys.architectures import ARCHITECTURES, make_network
 from co2net_phys.baselines import BASELINES, Baseline
 from co2net_phys.baselines.cross_fitting import FOLDS, CrossFitted, blocks_left_out
 from co2net_phys.config import TrainingConfig, check_losses
-from co2net_phys.data.schema import CO2
+from co2net_phys.data.schema import CO2, VARIABLES
 from co2net_phys.data.splits import GAP_DAYS, Split, split_frames, split_of
 from co2net_phys.data.stations import Station, split_stations
 from co2net_phys.data.statistics import field_statistics
@@ -26,6 +27,11 @@ from co2net_phys.network_config import WIND, NetworkConfig
 
 DEFAULT_FRAMES = 8
 """24 h of 3-hourly frames (CarbonTracker set-up of the paper)."""
+
+VALIDATED_AT_STATIONS = (
+    f"RMSE in {VARIABLES[CO2].units} at training stations hidden from the input, in turn"
+)
+"""What the validation error of a run without gridded CO2 is, for its metadata."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class Prepared:
     @property
     def description(self) -> dict[str, Any]:
         """Plain values for the checkpoint's metadata."""
-        return {
+        return self._of_stations_alone | {
             "split": {name: list(block) for name, block in self.split.items()},
             "training_stations": [station.code for station in self.training_stations],
             "held_out_stations": [station.code for station in self.held_out_stations],
@@ -54,24 +60,43 @@ class Prepared:
             "longitude": self.train.store.longitude.tolist(),
         }
 
+    @property
+    def _of_stations_alone(self) -> dict[str, Any]:
+        """Where there is no gridded CO2: what the validation is, and which values are learned."""
+        if self.train.with_target:
+            return {}
+        store = self.train.store
+        values = store.observations(np.arange(len(store)), self.train.stations)
+        return {
+            "validation": VALIDATED_AT_STATIONS,
+            "observations_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        }
 
-def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -> Prepared:
+
+def prepare(
+    config: TrainingConfig, store: TrainingStore, *, fit: bool = True, hold_out: bool = True
+) -> Prepared:
     """Split, fit the background on the training block, and build the network from `seed`.
 
     Without `fit` a station mean stands in for the background: the network has the same shape, and
-    a plan costs nothing.
+    a plan costs nothing. Without `hold_out` all stations of the store train.
+
+    A store without gridded CO2 will do where stations are the target. Mean and spread of CO2 are
+    then those of the training stations, and so is all that the background and the validation know.
 
     Raises
     ------
     DataError
-        The store is too short, or has too few stations.
+        The store is too short, has too few stations, or lacks the gridded CO2 that is learned.
     UsageError
         The model's options contradict the store.
     """
-    frames = _window_length(config)
+    _require_truth(config, store)
+    frames = window_length(config)
     split = config.split or split_of(store, frames)
     seed = config.seed if config.station_seed is None else config.station_seed
-    training, held_out = chosen_stations(store, config.training_stations, seed)
+    count = config.training_stations
+    training, held_out = chosen_stations(store, count, seed) if hold_out else (store.stations, ())
     if config.target_variable != CO2 and config.background != "none":
         raise UsageError(
             f"--background {config.background} is a first guess of CO2, not of "
@@ -88,7 +113,10 @@ def prepare(config: TrainingConfig, store: TrainingStore, *, fit: bool = True) -
         name: window_ends(store, split_frames(store, split, name), frames, every)
         for name in ("train", "validation")
     }
-    blocks = {name: Windows(store, ends[name], indices, frames, spacing=every) for name in ends}
+    blocks = {
+        name: Windows(store, ends[name], indices, frames, CO2 in store.dataset, every)
+        for name in ends
+    }
     cross_fitted = (
         cross_fit(config.background, store, train_frames, indices, frames) if fit else None
     )
@@ -124,7 +152,24 @@ def other_times(windows: Windows, seed: int) -> NDArray[np.int64]:
     return np.where(drawn < before, drawn, drawn - before + after)
 
 
-def _window_length(config: TrainingConfig) -> int:
+def _require_truth(config: TrainingConfig, store: TrainingStore) -> None:
+    """Refuse a store without gridded CO2 where the field or the first guess is learned from it."""
+    if CO2 in store.dataset:
+        return
+    if config.target != "stations":
+        raise DataError(
+            f"{store.source}: no variable {CO2!r} to learn from; add the files of CO2, or learn "
+            "from the stations: --target stations"
+        )
+    if config.background != "none" and BASELINES[config.background].learns_fields:
+        raise UsageError(
+            f"--background {config.background} is fitted to gridded CO2, and {store.source} has no "
+            f"{CO2!r}; use kriging, station-mean or none"
+        )
+
+
+def window_length(config: TrainingConfig) -> int:
+    """Frames in a window; raises `UsageError` where that is no even number."""
     frames = config.model.get("frames", DEFAULT_FRAMES)
     if not isinstance(frames, int) or frames < 2 or frames % 2:
         raise UsageError(f"model.frames: {frames!r} is not an even number of at least 2")
@@ -191,7 +236,7 @@ def _build(
     given = {
         "grid": store.shape,
         "frame_spacing_s": config.sample_every * store.time_step,
-        "statistics": field_statistics(store, frames),
+        "statistics": field_statistics(store, frames, stations),
     }
     if config.architecture == "co2net":
         given["size"] = config.size

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from co2net_phys.config import MAY_DIFFER, TrainingConfig
 from co2net_phys.errors import UsageError
 from co2net_phys.json_text import json_text
+from co2net_phys.run_options import MAY_DIFFER, RunOptions
 
 
-def require_same_options(output: Path, metadata: Mapping[str, Any], config: TrainingConfig) -> None:
+def require_same_options(output: Path, metadata: Mapping[str, Any], config: RunOptions) -> None:
     """Refuse options that change what the run in `output` learns.
 
     Raises
@@ -23,7 +23,7 @@ def require_same_options(output: Path, metadata: Mapping[str, Any], config: Trai
     now = config.model_dump(mode="json")
     # An option that came later had its default in a run that does not know it.
     kind = metadata["config"].get("architecture", "co2net")
-    before = TrainingConfig(architecture=kind).model_dump(mode="json") | metadata["config"]
+    before = type(config)(architecture=kind).model_dump(mode="json") | metadata["config"]
     for name in now:
         if name not in MAY_DIFFER and before.get(name) != now[name]:
             raise UsageError(
@@ -40,10 +40,10 @@ def require_same_data(
     Raises
     ------
     UsageError
-        Another split, other stations, or a model that follows from other data.
+        Another split, other stations or sites, or a model that follows from other data.
     """
     now = json.loads(json_text(data))
-    for name in ("split", "training_stations", "held_out_stations", "model"):
+    for name in data:
         if metadata[name] != now[name]:
             raise UsageError(
                 f"{output}: the run was started with other data ({_inputs(metadata)}) than "

@@ -30,3 +30,31 @@ def small_world():
         return data.assign_coords({f"station_{k}": ("station", v) for k, v in places.items()})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def monthly_world():
+    """Monthly weather on 18 × 24 cells, and sites where CO2 follows it but for a little noise.
+
+    Gives the dataset, (code, latitude, longitude) of each site, the months of the table, which
+    begin one month after the weather, and the table (site, month), ppm.
+    """
+    torch.set_num_threads(1)
+
+    def make(sites=48, months=24, noise=0.2):
+        rng = np.random.default_rng(5)
+        north, east = np.arange(-85.0, 90, 10), np.arange(-172.5, 180, 15)
+        phi, lam = np.radians(north)[:, None], np.radians(east)
+        t = np.arange(months + 1)[:, None, None]
+        tas = np.cos(phi) * np.cos(2 * lam - t / 3) + np.sin(2 * phi) * np.cos(lam + t / 4)
+        calendar = np.datetime64("2007-12", "M") + np.arange(months + 1)
+        data = xr.Dataset(
+            {"tas": (("time", "latitude", "longitude"), 280 + 5 * tas, {"units": "K"})},
+            {"time": calendar.astype("M8[ns]"), "latitude": north, "longitude": east},
+        )
+        row, column = rng.integers(2, 16, sites), rng.integers(0, 24, sites)
+        places = [(f"S{n:02d}", north[row[n]], east[column[n]]) for n in range(sites)]
+        table = 390 + 0.15 * t[1:, 0] + 4 * tas[1:, row, column]
+        return data, places, calendar[1:], (table + rng.normal(0, noise, table.shape)).T
+
+    return make

@@ -8,14 +8,15 @@ import pytest
 import torch
 
 from co2net_phys.checkpoint import load_model
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.data.splits import SPLIT_ATTRIBUTE
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.windows import Windows
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.preparation import prepare
 from co2net_phys.reconstruct import predictions, windows_of
-from co2net_phys.training import Callbacks, start
+from co2net_phys.trainer import Callbacks
+from co2net_phys.training import start
 
 SMALL = {"frames": 4, "patch": (6, 8)}
 
@@ -50,7 +51,7 @@ def test_blocks_of_several_intervals_go_through_a_run(data, store, tmp_path):
     days = np.unique(store.times.values[ready.validation.ends].astype("datetime64[D]"))
     assert days.astype(str).tolist() == ["2010-03-04", "2010-03-05", "2010-03-21", "2010-03-22"]
     assert len(ready.validation) == 2 * (16 - 3), "each interval loses three frames"
-    config = validated_config(
+    config = TrainingConfig.validated(
         {"size": "XS", "model": SMALL, "background": "none", "training_stations": 6, **options}
     )
     start(ready, config, tmp_path / "run", [], ["co2phys"], Callbacks(), False).run()
@@ -133,14 +134,14 @@ class Seen(torch.nn.Module):
 
 def split_of_a_batch(store, tmp_path, **options):
     ready = prepared(store, **options)
-    config = validated_config(
+    config = TrainingConfig.validated(
         {"size": "XS", "model": SMALL, "background": "none", "training_stations": 6, **options}
     )
     trainer = start(ready, config, tmp_path / "run", [], ["co2phys"], Callbacks(), False)
     trainer.module = Seen()
     torch.manual_seed(0)
     positions = np.arange(100)
-    trainer._losses(positions, ready.train.batch(positions))
+    trainer.task.losses(trainer.module, positions, ready.train.batch(positions))
     return [torch.isnan(part.observations.value) for part in trainer.module.given]
 
 

@@ -16,13 +16,15 @@ from safetensors.torch import load_file
 from co2net_phys.baselines import BASELINES
 from co2net_phys.baselines.cross_fitting import FOLDS, blocks_left_out
 from co2net_phys.checkpoint import TRAINING, WEIGHTS, load_model
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.data.schema import BACKGROUND, CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError, NumericalError, UsageError
 from co2net_phys.preparation import prepare
-from co2net_phys.training import Callbacks, Interrupted, start, validation_rmse
+from co2net_phys.trainer import Callbacks, Interrupted
+from co2net_phys.training import start
+from co2net_phys.validation_error import validation_rmse
 
 TINY = {
     "size": "XS", "model": {"frames": 2}, "background": "none", "epochs": 3,
@@ -61,13 +63,13 @@ def stop_after(steps):
 
 def test_the_loss_falls_on_a_world_that_can_be_learnt(store, tmp_path):
     run = trainer(store, tmp_path, epochs=6, windows_per_epoch=40, learning_rate=2e-3)
-    before = validation_rmse(run.model, run.prepared.validation, run.device, run.config)
+    before = validation_rmse(run.model, run.task.prepared.validation, run.task.device, run.config)
     progress = run.run()
     losses = [row["supervised"] for row in log(tmp_path)]
     assert losses[-1] < 0.4 * losses[0]
     assert progress.best < 0.6 * before
     model, metadata = load_model(tmp_path / "best")
-    again = validation_rmse(model, run.prepared.validation, run.device, run.config)
+    again = validation_rmse(model, run.task.prepared.validation, run.task.device, run.config)
     assert again == pytest.approx(progress.best, rel=1e-5)
     assert metadata["progress"]["best"] == progress.best
 
@@ -83,11 +85,11 @@ def test_one_batch_is_learnt_by_heart(store, tmp_path, background, monkeypatch):
     prepared = replace(prepared, train=replace(prepared.train, ends=ends))
     run = start(prepared, config, tmp_path, [], ["co2phys"], Callbacks(), False)
     batch = prepared.train.batch(range(4))
-    seen = run._with_first_guess(batch, ends)
+    seen = run.task._with_first_guess(batch, ends)
     to_learn = batch.fields[CO2] - (seen.fields[BACKGROUND] if background != "none" else 0)
     assert to_learn.std() > 0.1, "there is something to learn"
     for name in ("save_checkpoint", "append_log"):  # a state after every step is not needed
-        monkeypatch.setattr(f"co2net_phys.training.{name}", lambda *arguments, **options: None)
+        monkeypatch.setattr(f"co2net_phys.trainer.{name}", lambda *arguments, **options: None)
     run.run()
     with torch.no_grad():
         found = run.model.eval()(seen).fields[CO2]
@@ -207,8 +209,8 @@ def test_the_learning_rate_warms_up_and_falls_like_a_cosine(store, tmp_path):
 
 def test_hidden_stations_are_scored_and_not_seen(store, tmp_path):
     run = trainer(store, tmp_path, target="stations")
-    batch = run.prepared.train.batch(range(40))
-    seen, hidden = run._split_observations(batch)
+    batch = run.task.prepared.train.batch(range(40))
+    seen, hidden = run.task._split_observations(batch)
     value = batch.observations.value
     given, kept = (part.observations.value.isfinite() for part in (seen, hidden))
     assert torch.equal(given | kept, value.isfinite())
@@ -264,10 +266,10 @@ def test_missing_truth_is_left_out_of_the_validation(small_world, store, tmp_pat
     world = small_world()
     run = trainer(store, tmp_path)
     gap = np.zeros(len(store), dtype=bool)
-    gap[run.prepared.validation.ends[0]] = True
+    gap[run.task.prepared.validation.ends[0]] = True
     holed = world.assign(co2s=world["co2s"].where(~xr.DataArray(gap, dims="time")))
     prepared = prepare(TrainingConfig(**TINY), TrainingStore(holed, "holed.nc"))
-    assert np.isfinite(validation_rmse(run.model, prepared.validation, run.device, run.config))
+    assert np.isfinite(validation_rmse(run.model, prepared.validation, run.task.device, run.config))
 
 
 def test_stations_alone_can_be_learnt_from(store, tmp_path):
@@ -299,7 +301,7 @@ def test_too_few_stations_are_refused(small_world, tmp_path):
 )
 def test_wrong_options_are_one_line(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))) as caught:
-        validated_config(wrong)
+        TrainingConfig.validated(wrong)
     assert "\n" not in str(caught.value)
 
 

@@ -12,7 +12,8 @@ from co2net_phys.config import TrainingConfig
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import UsageError
 from co2net_phys.preparation import prepare
-from co2net_phys.training import Callbacks, Interrupted, start
+from co2net_phys.trainer import Callbacks, Interrupted
+from co2net_phys.training import start
 
 TINY = {
     "size": "XS", "model": {"frames": 2}, "background": "none", "epochs": 2, "device": "cpu",
@@ -155,7 +156,7 @@ def test_learned_weights_follow_their_losses(store, tmp_path):
     """At the optimum the precision is the inverse of the loss, so that a small one gets more."""
     run = trainer(store, tmp_path, learned_weights=True, learning_rate=1e-2, epochs=6)
     run.run()
-    logged = {name: float(value) for name, value in run.learner.objective.uncertainty.items()}
+    logged = {name: float(value) for name, value in run.task.learner.objective.uncertainty.items()}
     assert logged.keys() == {"supervised", "wind"}
     last = log(tmp_path)[-1]
     order = sorted(logged, key=lambda name: last[name] * {"supervised": 1.0, "wind": 0.2}[name])

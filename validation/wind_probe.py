@@ -23,7 +23,8 @@ from co2net_phys.config import TrainingConfig
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import UsageError
 from co2net_phys.preparation import prepare
-from co2net_phys.training import Callbacks, start
+from co2net_phys.trainer import Callbacks
+from co2net_phys.training import start
 from co2net_phys.validation.wind_probe_experiment import begin, run_folder
 from co2net_phys.validation.wind_probe_scores import Example, Scoring
 
@@ -150,7 +151,7 @@ def run_probe(
         )  # fmt: skip
         best = trainer.run().best
         row, example = scoring.scores(
-            trainer.model.eval(), prepared, seed,
+            prepared.model.eval(), prepared, seed,
             shuffled=ARMS[arm].shuffled, should_stop=should_stop,
         )  # fmt: skip
         rows.append({"arm": arm, "seed": seed, "steps": trainer.steps, **row, "co2_rmse": best})

@@ -19,7 +19,7 @@ from co2net_phys.metrics import latitude_weights
 from co2net_phys.network import Network
 from co2net_phys.network_config import WIND
 from co2net_phys.preparation import Prepared, other_times
-from co2net_phys.training import Interrupted
+from co2net_phys.trainer import Interrupted
 from co2net_phys.validation.wind_probe_regression import regressed_wind
 
 Wind = NDArray[np.float64]

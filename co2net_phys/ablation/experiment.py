@@ -27,7 +27,8 @@ from co2net_phys.preparation import prepare
 from co2net_phys.reconstruct import predictions, windows_of
 from co2net_phys.run_folder import has_state, read_log
 from co2net_phys.run_scores import SCORES, identity_of, known_scores, write_scores
-from co2net_phys.training import Callbacks, start
+from co2net_phys.trainer import Callbacks
+from co2net_phys.training import start
 
 LOSSES = ("supervised", "wind", "residual", "mass")
 """Losses of the log that a row keeps, first and last epoch."""

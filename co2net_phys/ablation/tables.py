@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.errors import UsageError
 from co2net_phys.model_config import CO2NetConfig
 
@@ -58,7 +58,7 @@ class Variant:
         for name, value in self.options.items():
             group, _, inner = name.rpartition(".")
             (options["model"] if group else options)[inner] = value
-        return validated_config(options)
+        return TrainingConfig.validated(options)
 
 
 @dataclass(frozen=True)

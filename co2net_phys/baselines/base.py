@@ -35,6 +35,8 @@ class Baseline(nn.Module, ABC):
     """
 
     name: ClassVar[str]
+    learns_fields: ClassVar[bool] = True
+    """Whether it is fitted to gridded CO2; if not, to observations at stations alone."""
 
     def __init__(self, **arguments: JSON):
         super().__init__()

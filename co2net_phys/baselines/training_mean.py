@@ -17,6 +17,7 @@ from co2net_phys.errors import DataError
 class FallsBackToMean(Baseline):
     """A baseline that keeps the mean of its training observations."""
 
+    learns_fields = False
     training_mean: Tensor
     """() mean of the training observations, µmol mol-1."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from co2net_phys.baselines import BASELINES
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.config_file import read_options
 from co2net_phys.errors import UsageError
 from co2net_phys.inversion.settings import InversionSettings, inversion_settings
@@ -87,7 +87,7 @@ class Comparison(BaseModel):
         shared = {"seed": seed, "training_stations": self.training_stations}
         with_model = _merged_model(self.common, self.methods[label].train or {})
         try:
-            return validated_config({**options, **with_model, **shared})
+            return TrainingConfig.validated({**options, **with_model, **shared})
         except UsageError as error:
             raise UsageError(f"methods.{label}: {error}") from error
 

@@ -22,7 +22,7 @@ from co2net_phys.evaluate import scores
 from co2net_phys.metrics import latitude_weights, rmse_series
 from co2net_phys.preparation import chosen_stations
 from co2net_phys.run_scores import identity_of, known_scores, write_scores
-from co2net_phys.training import Callbacks
+from co2net_phys.trainer import Callbacks
 
 REGIONAL = ("rmse", "acc", "bias")
 

@@ -16,7 +16,7 @@ from co2net_phys.inversion.attributes import inversion_attributes
 from co2net_phys.inversion.experiment import Inversion
 from co2net_phys.inversion.run import invert
 from co2net_phys.resources import measured
-from co2net_phys.training import Callbacks, Interrupted
+from co2net_phys.trainer import Callbacks, Interrupted
 
 FILE = "inversion.zarr"
 """In the folder of the run."""

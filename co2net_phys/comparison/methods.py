@@ -26,7 +26,8 @@ from co2net_phys.preparation import DEFAULT_FRAMES, prepare
 from co2net_phys.reconstruct import predictions, windows_of
 from co2net_phys.resources import measured
 from co2net_phys.run_folder import has_state, read_log
-from co2net_phys.training import Callbacks, start
+from co2net_phys.trainer import Callbacks
+from co2net_phys.training import start
 
 FRAMES = DEFAULT_FRAMES
 """In the windows of simple methods."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from co2net_phys.crossvalidation.groups import By, left_out_groups
 from co2net_phys.crossvalidation.method import Predictions, Progress, Task, same_month
-from co2net_phys.crossvalidation.methods import METHODS
+from co2net_phys.crossvalidation.methods import METHODS, Entry
 from co2net_phys.crossvalidation.records import (
     Floats,
     MonthlyRecords,
@@ -46,7 +47,9 @@ class Outcome:
     @property
     def own(self) -> tuple[str, ...]:
         """Names of the methods that were run here, the reference apart."""
-        return tuple(name for name in self.predictions if name in METHODS)
+        return tuple(
+            name for name in self.predictions if name not in (REFERENCE, REFERENCE_CENTRED)
+        )
 
     @property
     def records(self) -> MonthlyRecords:
@@ -86,31 +89,35 @@ def crossvalidate(
     methods: Sequence[str],
     reference: Path | None = None,
     progress: Progress = lambda share: None,
+    further: Mapping[str, Entry] = MappingProxyType({}),
 ) -> Outcome:
     """Predict every record by every method from the groups it is not part of.
+
+    `methods` are names of `METHODS`; `further` methods come after them.
 
     Raises
     ------
     DataError
         As `read_alongside`.
     NumericalError
-        As `gaussian_process`.
+        As `gaussian_process`; and whatever a further method raises.
     """
+    entries = {name: METHODS[name] for name in methods} | dict(further)
     predictions = {} if reference is None else _reference(reference, task.records)
-    labels = {name: METHODS[name].label for name in methods}
+    labels = {name: entry.label for name, entry in entries.items()}
     if reference is not None:
         labels |= {REFERENCE: reference.stem, REFERENCE_CENTRED: f"{reference.stem} less its bias"}
-    total, done = sum(METHODS[name].effort for name in methods), 0.0
+    total, done = sum(entry.effort for entry in entries.values()), 0.0
     found: dict[str, Predictions] = {}
-    for name in methods:
-        share, before = METHODS[name].effort / total, done
+    for name, entry in entries.items():
+        share, before = entry.effort / total, done
 
         def report(part: float, share: float = share, before: float = before) -> None:
             progress(before + share * part)
 
-        found[name] = METHODS[name].run(task, report)
+        found[name] = entry.run(task, report)
         done += share
-    simple = tuple(name for name in methods if METHODS[name].is_simple)
+    simple = tuple(name for name, entry in entries.items() if entry.is_simple)
     return Outcome(task, names, found | predictions, labels, simple)
 
 

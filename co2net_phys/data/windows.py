@@ -12,6 +12,7 @@ from torch import Tensor
 
 from co2net_phys.batch import Batch, Coordinates, Observations
 from co2net_phys.data.schema import CO2, VARIABLES
+from co2net_phys.data.splits import Timeline
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
 
@@ -19,7 +20,7 @@ Indices = NDArray[np.int64]
 Positions = Sequence[int] | Indices
 
 
-def window_ends(store: TrainingStore, frames: Indices, length: int, spacing: int = 1) -> Indices:
+def window_ends(store: Timeline, frames: Indices, length: int, spacing: int = 1) -> Indices:
     """Last frames of all windows of `length` frames, every `spacing`-th, inside `frames`.
 
     A window never crosses a gap in time nor leaves `frames`, so blocks of a split stay apart.

@@ -129,11 +129,14 @@ def _of_store(report: Report, places: Places) -> tuple[Use, ...]:
 
 
 def _training(report: Report, path: str) -> Use:
-    """`co2phys train`, if the store holds observations."""
-    if not any(variable.name == STATION_CO2 for variable in report.variables):
+    """`co2phys train`, if the store holds observations; from these alone where it has no field."""
+    names = {variable.name for variable in report.variables}
+    if STATION_CO2 not in names:
         return Use("training", (), f"not possible: it has no observations ({STATION_CO2})")
     note = _store_error(path)
     words = ("co2phys", "train", "--data", path, "--size", "XS", "--output", "runs/first")
+    if CO2 not in names:
+        words += ("--target", "stations", "--background", "kriging")
     return Use("training", () if note else words, note)
 
 
@@ -143,7 +146,7 @@ def _plot(path: str) -> Use:
 
 def _store_error(path: str) -> str:
     try:
-        open_store(path)
+        open_store(path, need_target=False)
     except DataError as error:
         return f"not yet: {reason_of(error, Path(path))}"
     return ""

@@ -21,12 +21,12 @@ from pathlib import Path
 import dask.array  # noqa: F401  (xarray looks for it while it opens a store)
 import torch
 
-from co2net_phys import checkpoint, run_folder, training
+from co2net_phys import checkpoint, run_folder, trainer
 from co2net_phys.cli import main as command
 
 PLACES = (
     (checkpoint, "save_file"), (checkpoint, "remove"), (run_folder, "atomic_write_text"),
-    (training, "append_log"), (training, "clear_run"), (training, "truncate_log"), (os, "fsync"),
+    (trainer, "append_log"), (trainer, "clear_run"), (trainer, "truncate_log"), (os, "fsync"),
     (os, "replace"), (Path, "mkdir"), (Path, "write_text"), (Path, "rename"),
 )  # fmt: skip
 

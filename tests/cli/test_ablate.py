@@ -155,7 +155,7 @@ def test_mistakes_are_explained_and_nothing_is_written(ablate, co2phys, tmp_path
 
 
 def test_every_row_of_every_table_is_a_valid_run():
-    base = tables.validated_config({"size": "XS"})
+    base = tables.TrainingConfig.validated({"size": "XS"})
     for table in tables.ABLATIONS.values():
         configs = [variant.config(base, 3) for variant in table.variants]
         assert all(config.seed == 3 for config in configs)
@@ -163,9 +163,11 @@ def test_every_row_of_every_table_is_a_valid_run():
 
 
 def test_options_that_the_base_has_make_no_new_run():
-    small = tables.validated_config({"size": "XS", "model": {"frames": 4}, "wind_weight": 0.5})
+    small = tables.TrainingConfig.validated(
+        {"size": "XS", "model": {"frames": 4}, "wind_weight": 0.5}
+    )
     keys = [[v.over(small).key for v in tables.ABLATIONS[name].variants] for name in ("6a", "16c")]
     assert keys[0] == ["frames-8", "frames-2", "base", "frames-16", "frames-32"]
     assert keys[1][2] == "base"
-    plain = tables.validated_config({"size": "XS"})
+    plain = tables.TrainingConfig.validated({"size": "XS"})
     assert set(tables.variants_of(tables.chosen(["6a", "6b", "16c"]), plain)) >= {"base"}

@@ -347,7 +347,7 @@ def test_a_bug_is_called_a_bug_and_debug_shows_where(co2phys, monkeypatch, world
     def fail(*arguments, **options):
         raise AssertionError("two\nlines")
 
-    monkeypatch.setattr("co2net_phys.preparation.prepare", fail)
+    monkeypatch.setattr("co2net_phys.systems.prepare", fail)
     done = co2phys(*TRAIN, "--data", world)
     assert done.code == 1
     assert done.err.splitlines() == [

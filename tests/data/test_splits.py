@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from co2net_phys.config import validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.splits import (
     GAP_DAYS,
@@ -159,7 +159,7 @@ def test_intervals_that_are_all_outside(store_of):
 def test_the_splits_of_the_paper_use_every_year_once(name):
     split = PAPER_SPLITS[name]
     check_split(split)
-    config = validated_config({"split": json.loads(json.dumps(split))})
+    config = TrainingConfig.validated({"split": json.loads(json.dumps(split))})
     assert config.split == split, "what a file of options holds comes back as it was"
     years = []
     for block in split.values():

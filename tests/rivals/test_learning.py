@@ -9,14 +9,15 @@ from safetensors.torch import load_file
 
 from co2net_phys.architectures import ARCHITECTURES
 from co2net_phys.checkpoint import TRAINING, WEIGHTS, load_model
-from co2net_phys.config import TrainingConfig, validated_config
+from co2net_phys.config import TrainingConfig
 from co2net_phys.cost import training_plan
 from co2net_phys.data.schema import CO2
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import UsageError
 from co2net_phys.preparation import prepare
 from co2net_phys.reconstruct import predictions, windows_of
-from co2net_phys.training import Callbacks, Interrupted, start
+from co2net_phys.trainer import Callbacks, Interrupted
+from co2net_phys.training import start
 
 RIVALS = [name for name in ARCHITECTURES if name != "co2net"]
 
@@ -90,12 +91,12 @@ def test_one_batch_is_learnt_by_heart(trainer, store, tmp_path, monkeypatch, nam
         "learning_rate": 5e-3, "warm_up": 0.1, "schedule": "cosine", "latitude_weighted": False,
     }  # fmt: skip
     run = trainer(name, tmp_path, model=dropout, **options)
-    ends = run.prepared.train.ends[[0, 30, 60, 90]]
-    prepared = replace(run.prepared, train=replace(run.prepared.train, ends=ends))
+    ends = run.task.prepared.train.ends[[0, 30, 60, 90]]
+    prepared = replace(run.task.prepared, train=replace(run.task.prepared.train, ends=ends))
     run = start(prepared, run.config, tmp_path, [], ["co2phys"], Callbacks(), False)
     batch = prepared.train.batch(range(4))
     for written in ("save_checkpoint", "append_log"):  # a state after every step is not needed
-        monkeypatch.setattr(f"co2net_phys.training.{written}", lambda *_, **options: None)
+        monkeypatch.setattr(f"co2net_phys.trainer.{written}", lambda *_, **options: None)
     run.run()
     with torch.no_grad():
         found = run.model.eval()(batch).fields[CO2]
@@ -140,7 +141,7 @@ def test_parts_of_a_batch_give_the_step_of_the_whole(trainer, tmp_path):
 
 def test_weights_of_own_losses_are_not_learned(trainer, tmp_path):
     run = trainer("cyclegan", tmp_path, learned_weights=True)
-    assert set(run.learner.objective.uncertainty) == {"supervised"}
+    assert set(run.task.learner.objective.uncertainty) == {"supervised"}
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_losses_that_a_rival_cannot_have_are_refused(trainer, tmp_path, name, op
 
 def test_only_co2net_has_sizes():
     with pytest.raises(UsageError, match=r"size XS is one of CO2-Net; set the sizes of vit"):
-        validated_config({"architecture": "vit", "size": "XS"})
+        TrainingConfig.validated({"architecture": "vit", "size": "XS"})
 
 
 def test_another_network_is_not_gone_on_with(trainer, tmp_path):
@@ -171,7 +172,7 @@ def test_another_network_is_not_gone_on_with(trainer, tmp_path):
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_plan_says_what_a_run_costs(trainer, tmp_path, name):
     run = trainer(name, tmp_path)
-    plan = training_plan(run.prepared, run.config)
+    plan = training_plan(run.task.prepared, run.config)
     assert (plan["model"], plan["size"], plan["steps"]) == (name, None, 6)
     assert plan["input_shape"] == [4, 9, run.model.config.frames_read, 18, 24]
     assert plan["options"]["learning_rate"] == 1e-4

@@ -18,7 +18,8 @@ from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.losses import wind_loss, with_taught_wind
 from co2net_phys.preparation import other_times, prepare
-from co2net_phys.training import Callbacks, Interrupted, start
+from co2net_phys.trainer import Callbacks, Interrupted
+from co2net_phys.training import start
 from co2net_phys.validation import wind_probe_scores
 from co2net_phys.validation.wind_probe import ARMS, ProbeConfig, run_probe
 from co2net_phys.validation.wind_probe_experiment import (

@@ -1,0 +1,1 @@
+"""A world of tracer columns: black carbon from fires, carried, mixed, rained out; its emulator."""

@@ -1,0 +1,1 @@
+"""Net ecosystem exchange from towers, inversions and stations: data, a synthetic world, scores."""

@@ -1,0 +1,47 @@
+"""Annual, seasonal and monthly means and growth as tables to read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from co2net_phys.report import Table
+
+KINDS = {"annual": "year", "seasonal": "season", "monthly": "month"}
+
+
+def statistics_tables(statistics: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """One table for each kind of period and one of the growth; a column for each series.
+
+    Args:
+        statistics: of each series by name, see `statistics.summary`.
+    """
+    names = list(statistics)
+    units = [f"{name}, ppm" for name in names]
+    found = []
+    for kind, period in KINDS.items():
+        labels = dict.fromkeys(label for name in names for label in statistics[name][kind])
+        rows = [
+            [label, *(statistics[name][kind].get(label, {}).get("mean") for name in names)]
+            for label in labels
+        ]
+        found.append(Table([period, *units], rows, caption=f"{kind.capitalize()} means"))
+    growth = {name: statistics[name]["growth"] for name in names}
+    rows = [
+        ["beside the cycle of the year", *(growth[n]["daily_means"]["value"] for n in names)],
+        ["its standard error", *(growth[n]["daily_means"]["standard_error"] for n in names)],
+        ["through means of whole years", *(growth[n]["annual_means"]["value"] for n in names)],
+    ]
+    columns = ["growth", *(f"{name}, ppm a year" for name in names)]
+    return [*found, Table(columns, rows, caption="Growth", decimals=3)]
+
+
+def statistics_lines(statistics: Mapping[str, Any]) -> str:
+    """The statistics of one series in lines of text."""
+    lines = [f"mean {statistics['mean']:.2f} ppm, {100 * statistics['coverage']:.1f} % known"]
+    for kind in KINDS:
+        means = (f"{name} {row['mean']:.2f}" for name, row in statistics[kind].items())
+        lines.append(f"{kind:<10}{', '.join(means)}")
+    growth = statistics["growth"]["daily_means"]
+    lines.append(f"growth    {growth['value']:.2f} ± {growth['standard_error']:.2f} ppm a year")
+    return "\n".join(lines)
