@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OF_KIND = {
     "regional": {"nee", "candidates", "clusters", "threshold", "seed"},
-    "physics": {"data", "stations", "truncation", "memory_days"},
+    "physics": {"data", "stations", "truncation", "memory_days", "months"},
 }
 """Options that only one kind of bridge has."""
 
@@ -52,11 +52,15 @@ def command(
         str | None, typer.Option(help="Physics: CODE,… of the stations; default all.")
     ] = None,
     truncation: Annotated[
-        int | None, typer.Option(min=5, max=127, help="Physics: T; default that of the winds.")
+        int | None,
+        typer.Option(min=5, max=127, help="Physics: T; default that of the winds, at most 21."),
     ] = None,
     memory_days: Annotated[
         float, typer.Option(min=1, help="Physics: days before a month that it still knows of.")
     ] = 20.0,
+    months: Annotated[
+        int | None, typer.Option(min=1, help="Physics: the first so many; default all there are.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
@@ -138,7 +142,7 @@ def _physics(data: Path | None, output: Path, params: dict[str, Any]) -> None:
     model, known = known_transport(folder.stations(), folder.background(), params["truncation"])
     codes = [code.strip() for code in (params["stations"] or "").split(",") if code.strip()]
     chosen = model.store.station_indices(codes or [one.code for one in model.store.stations])
-    months = bridged_months(model.store, params["memory_days"])
+    months = bridged_months(model.store, params["memory_days"])[: params["months"]]
     plan = {"months": len(months), "stations": len(chosen)}
     plan |= {"truncation": model.harmonics.truncation}
     if params["dry_run"]:
@@ -146,8 +150,9 @@ def _physics(data: Path | None, output: Path, params: dict[str, Any]) -> None:
         return
     with console.progress("bridge", len(months)) as bar:
         bridge = physics_bridge(
-            model, chosen, known, memory_days=params["memory_days"], progress=bar.update
-        )
+            model, chosen, known, memory_days=params["memory_days"], months=len(months),
+            progress=bar.update,
+        )  # fmt: skip
     write_physics_bridge(output, bridge, overwrite=params["overwrite"])
     text = f"wrote {output}: {len(months)} months at {len(chosen)} stations"
     console.give({"output": str(output), **plan}, params["as_json"], text)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.choices import Model
 
 app = typer.Typer(help="Options of a training run: what they are, in a file, and in a run.")
 
@@ -16,6 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable result.")
 
 @app.command()
 def generate(
+    model: Annotated[Model, typer.Option(help="Model whose options are meant.")] = "co2net",
     output: Annotated[
         Path | None, typer.Option(help="File to write, .yaml; default standard output.")
     ] = None,
@@ -28,9 +30,9 @@ def generate(
     from co2net_phys.data.atomic import atomic_write_text
 
     if output is None:
-        typer.echo(template())
+        typer.echo(template(model))
         return
-    atomic_write_text(output, template(), overwrite=overwrite)
+    atomic_write_text(output, template(model), overwrite=overwrite)
     typer.echo(f"wrote {output}: use it with co2phys train --config {output}")
 
 
@@ -40,10 +42,11 @@ def validate(
     as_json: AsJson = False,
 ) -> None:
     """Check a file of options, and say which are not the defaults."""
-    from co2net_phys.config import TrainingConfig
-    from co2net_phys.config_file import read_config
+    from co2net_phys.config_file import read_config, validated_options
 
-    config, plain = read_config(file), TrainingConfig().model_dump(mode="json")
+    config = read_config(file)
+    usual = validated_options({"architecture": config.architecture})
+    plain = usual.model_dump(mode="json") | {"architecture": "co2net"}
     chosen = {
         name: value
         for name, value in config.model_dump(mode="json").items()
@@ -63,14 +66,13 @@ def show(
 ) -> None:
     """Print every option as a file or a run has it."""
     from co2net_phys.checkpoint import load_metadata
-    from co2net_phys.config import TrainingConfig
-    from co2net_phys.config_file import as_yaml, read_config
+    from co2net_phys.config_file import as_yaml, read_config, validated_options
     from co2net_phys.ensemble import find_checkpoints
 
     if source is None:
-        config = TrainingConfig()
+        config = validated_options({})
     elif source.is_dir():
-        config = TrainingConfig.validated(load_metadata(find_checkpoints(source)[0])["config"])
+        config = validated_options(load_metadata(find_checkpoints(source)[0])["config"])
     else:
         config = read_config(source)
     console.give(config.model_dump(mode="json"), as_json, as_yaml(config).rstrip())

@@ -112,18 +112,16 @@ def _fuse(
 
     from co2net_phys.satellite.fusing import fuse
 
-    with console.progress("fuse", 1) as bar:
-
-        def watch(days: Sequence[np.datetime64]) -> Iterator[np.datetime64]:
-            bar.total = max(len(days), 1)
-            for number, day in enumerate(days):
-                bar.update(number, str(day))
+    def watch(days: Sequence[np.datetime64]) -> Iterator[np.datetime64]:
+        with console.progress("fuse", len(days)) as bar:
+            for number, day in enumerate(days, start=1):
                 yield day
+                bar.update(number, str(day))
 
-        found = fuse(
-            files, stores, region, output, options,
-            command=console.command_line(), overwrite=overwrite, watch=watch,
-        )  # fmt: skip
+    found = fuse(
+        files, stores, region, output, options,
+        command=console.command_line(), overwrite=overwrite, watch=watch,
+    )  # fmt: skip
     answer = {
         "output": str(output),
         "samples": found.samples,

@@ -69,7 +69,7 @@ def _write_maps(daily: DailyMaps, maps: Path, output: Path, overwrite: bool) -> 
 def _write_report(report: Path, maps: Path, periods: Path, series: DailyMeans) -> None:
     from co2net_phys.assessed import Assessed, write_assessed
     from co2net_phys.data.opening import open_dataset
-    from co2net_phys.report import Heading, Picture
+    from co2net_phys.report import Heading, Picture, Section
     from co2net_phys.satellite.figures import growth_figure, period_figure, thinned
     from co2net_phys.satellite.statistics import summary
     from co2net_phys.satellite.statistics_text import KINDS, statistics_lines, statistics_tables
@@ -83,7 +83,7 @@ def _write_report(report: Path, maps: Path, periods: Path, series: DailyMeans) -
             )
             for kind, period in KINDS.items()
         ]
-    sections = [
+    sections: list[Section] = [
         *statistics_tables({"maps": found}),
         Heading("Course"),
         Picture(growth_figure(series, "Mean of the region"), "Daily and monthly means"),

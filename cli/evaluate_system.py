@@ -67,10 +67,10 @@ def evaluate(
         for path in write_assessed(report, f"{predictions[0]} against {truth}", found):
             console.say(f"wrote {path}")
     console.give(found.scores, as_json, found.table)
-    for score, sign, limit in limits:
+    for score, sign, bound in limits:
         value = _value(found.scores, score)
-        if not (value <= limit if sign == ">" else value >= limit):
-            forbidden = f"{score}{sign}{limit:g}"
+        if not (value <= bound if sign == ">" else value >= bound):
+            forbidden = f"{score}{sign}{bound:g}"
             raise ThresholdError(
                 f"{predictions[0]}: {score} is {value:.4g}; --fail-if forbids {forbidden}"
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from co2net_phys.ensemble import Ensemble
 
 
-OF_SYSTEMS = ("split", "region", "spacing", "start", "end", "batch_size", "precision")
+OF_SYSTEMS = ("split", "region", "spacing", "start", "end", "resume", "batch_size", "precision")
 """Options that depend on what the network makes."""
 
 
@@ -40,6 +40,9 @@ def command(
     ] = None,
     start: Annotated[str | None, typer.Option(help="Satellite maps: first day.")] = None,
     end: Annotated[str | None, typer.Option(help="Satellite maps: last day.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Satellite maps: go on where it was stopped.")
+    ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows at a time.")] = 8,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     precision: Annotated[

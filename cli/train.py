@@ -266,7 +266,7 @@ def _train(task: Task, data: Path, output: Path, continued: bool, team: Team) ->
     return {
         "output": str(output),
         "epochs": progress.epoch,
-        "steps": trainer.steps,
+        "steps": progress.epoch * task.batches_per_epoch,
         "validation_rmse": progress.best,
         "unit": task.unit,
     }

@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from co2net_phys.config import TrainingConfig
 from co2net_phys.errors import DataError, UsageError
+from co2net_phys.families import MODELS, family_of
+from co2net_phys.run_options import RunOptions
 
 SUFFIXES = (".yaml", ".yml", ".toml")
 
@@ -60,8 +61,8 @@ def read_options(path: Path) -> dict[str, Any]:
     return options
 
 
-def read_config(path: Path) -> TrainingConfig:
-    """Return the validated configuration in a file; what it leaves out has its default.
+def read_config(path: Path) -> RunOptions:
+    """Return the validated options in a file; what it leaves out has its default.
 
     Raises
     ------
@@ -69,23 +70,37 @@ def read_config(path: Path) -> TrainingConfig:
         As `read_options`; or an option is unknown or has no valid value.
     """
     try:
-        return TrainingConfig.validated(read_options(path))
+        return validated_options(read_options(path))
     except UsageError as error:
         text = str(error)
         raise UsageError(text if text.startswith(str(path)) else f"{path}: {text}") from error
 
 
-def as_yaml(config: TrainingConfig) -> str:
+def validated_options(options: dict[str, Any]) -> RunOptions:
+    """Return options as those of the model that they name, CO2-Net unless they name another.
+
+    Raises
+    ------
+    UsageError
+        There is no such model, or an option is unknown or has no valid value.
+    """
+    model = options.get("architecture", "co2net")
+    if not isinstance(model, str) or model not in MODELS:
+        raise UsageError(f"architecture: {model!r} is not one of {', '.join(MODELS)}")
+    return family_of(model).options.validated(options)
+
+
+def as_yaml(config: RunOptions) -> str:
     """The configuration as YAML."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def template() -> str:
-    """All options as YAML with their defaults, each explained by a comment."""
+def template(model: str = "co2net") -> str:
+    """All options of a model as YAML with their defaults, each explained by a comment."""
+    config = validated_options({"architecture": model})
     lines = []
-    for name, field in TrainingConfig.model_fields.items():
-        lines += [f"# {line}" for line in _explanation(field)]
-        value = field.get_default(call_default_factory=True)
+    for name, value in config.model_dump(mode="json").items():
+        lines += [f"# {line}" for line in _explanation(type(config).model_fields[name])]
         lines += [yaml.safe_dump({name: value}, allow_unicode=True).strip(), ""]
     return "\n".join(lines)
 

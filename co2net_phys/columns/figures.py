@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from co2net_phys.columns.stability import Course, Stability
 from co2net_phys.figures import standard_dates
@@ -105,6 +106,7 @@ def _draw_profile(axes: Axes, stability: Stability) -> None:
     for _, course, style in _courses(stability):
         axes.plot(course.profile, stability.pressure / 100, **style)  # type: ignore[arg-type]
     axes.set_xscale("log")
+    axes.xaxis.set_minor_formatter(NullFormatter())  # numbers of minor ticks would overlap
     axes.invert_yaxis()
     _label(axes, "Mean profile", "Mass fraction (kg kg⁻¹)", "Pressure (hPa)")
 

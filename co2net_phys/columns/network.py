@@ -4,7 +4,7 @@ All are maps from the last T frames of fields (B, T, 6, H, W) and profiles (B, T
 the order and units of `co2net_phys.columns.schema`, to the tracer (B, 1, L, H, W) in kg kg-1. The
 forcing (weather and emission) is that of the frames up to the one that is predicted, as the
 schema's means over an interval bear the time of its end; the tracer, the first profile, is always
-that of one frame earlier.
+that of one frame earlier. What they learn are the coefficients of an `Exchange`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,18 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from co2net_phys.columns.convlstm import ConvLSTM
+from co2net_phys.columns.exchange import Exchange
 from co2net_phys.columns.network_config import COMPRESSED, WIND, ColumnConfig
 from co2net_phys.columns.padding import SphereConv
-from co2net_phys.columns.schema import PROFILE_INPUTS, SURFACE_INPUTS, TRACER
+from co2net_phys.columns.schema import EMISSION, PROFILE_INPUTS, SURFACE_INPUTS, TRACER
 from co2net_phys.errors import UsageError
 from co2net_phys.learned_model import LearnedModel
 
 SLOPE = 0.1
 """Of the leaky ReLU below 0, as in the spatial feature transform of Wang et al. (2018)."""
 
-SMALLEST = 1e-6
-"""Share of a level's usual increment below which a tracer counts as that much, where it is divided
-by."""
-
 _TRACER = PROFILE_INPUTS.index(TRACER)
+_EMISSION, _PRESSURE = (SURFACE_INPUTS.index(name) for name in (EMISSION, "ps"))
 
 
 class Scale(nn.Module):
@@ -85,29 +83,27 @@ class SpatialFeatureTransform(nn.Module):
         return modulated
 
 
-def with_increment(tracer: Tensor, change: Tensor, step: Tensor) -> Tensor:
-    """Return a tracer q that changes by d = `change` · `step`, and never becomes negative.
+class FeatureNorm(nn.LayerNorm):
+    """Features (..., F, H, W) brought to mean 0 and spread 1 at each cell (Ba et al. 2016).
 
-    q + d where d ≥ 0, and q exp(d/q) where d < 0: gains add up, losses take away a share. Both and
-    their slopes agree at d = 0, and unlike after clipping there is a slope wherever there is
-    tracer. `tracer` is at least 0 and, like `step`, in kg kg-1.
+    The state of a convolutional LSTM is small: without this its variations shrink by a factor of
+    about six from layer to layer, and a read-out of the third hears next to nothing.
     """
-    gain = change.relu()
-    loss = change - gain
-    present = torch.maximum(tracer, SMALLEST * step)
-    return tracer * (loss * (step / present)).exp() + gain * step
+
+    def forward(self, input: Tensor) -> Tensor:  # named as in the base class
+        """Return the features, each with a learned scale and shift."""
+        return super().forward(input.movedim(-3, -1)).movedim(-1, -3)
 
 
 class ColumnNetwork(LearnedModel):
-    """What the networks share: scaled inputs, a ConvLSTM, and a 1×1 read-out to an increment.
+    """What the networks share: scaled inputs, a ConvLSTM, and a 1×1 read-out to an `Exchange`.
 
-    The read-out starts at zero, so that an untrained network is persistence. Beside the six
-    two-dimensional inputs there is the cosine of latitude: a convolution on a grid of longitudes
-    cannot know otherwise how many cells a wind crosses.
+    The read-out starts at zero, so that an untrained network is nearly persistence plus emission.
+    Beside the six two-dimensional inputs there is the cosine of latitude: a convolution on a grid
+    of longitudes cannot know otherwise how many cells a wind crosses.
     """
 
     config: ColumnConfig
-    step: Tensor
     cosine: Tensor
 
     def __init__(self, config: ColumnConfig, features: int, signs: tuple[int, ...] | None) -> None:
@@ -117,8 +113,6 @@ class ColumnNetwork(LearnedModel):
         self.scale_profiles = Scale(config, PROFILE_INPUTS, by_level=True)
         cosine = torch.tensor(config.latitude).deg2rad().cos()
         self.register_buffer("cosine", rearrange(cosine, "h -> h 1"), persistent=False)
-        step = rearrange(torch.tensor(config.increment), "l -> l 1 1")
-        self.register_buffer("step", step, persistent=False)
         self.layers = nn.ModuleList(
             ConvLSTM(
                 config.width if number else features,
@@ -129,7 +123,9 @@ class ColumnNetwork(LearnedModel):
             )
             for number in range(config.depth)
         )
-        self.read_out = nn.Conv2d(config.width, config.levels, 1)
+        self.norms = nn.ModuleList(FeatureNorm(config.width) for _ in self.layers)
+        self.exchange = Exchange(config)
+        self.read_out = nn.Conv2d(config.width, self.exchange.coefficients, 1)
         for parameter in self.read_out.parameters():
             nn.init.zeros_(parameter)
 
@@ -152,10 +148,12 @@ class ColumnNetwork(LearnedModel):
         """
         self._check(surface, profiles)
         states = self.fused(*self._channels(surface, profiles))  # (B, T, F, H, W)
-        for layer in self.layers:
-            states = layer(states)
-        change = self.read_out(states[:, -1]).to(profiles.dtype)  # (B, L, H, W)
-        return with_increment(profiles[:, -1, _TRACER], change, self.step)[:, None]
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            states = norm(layer(states))
+        coefficients = self.read_out(states[:, -1]).to(profiles.dtype)  # (B, C, H, W)
+        tracer, fields = profiles[:, -1, _TRACER], surface[:, -1]
+        emission, pressure = fields[:, _EMISSION], fields[:, _PRESSURE]
+        return self.exchange(coefficients, tracer, emission, pressure)[:, None]
 
     @abstractmethod
     def fused(self, surface: Tensor, profiles: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import chain
 
 from pydantic import Field
 
@@ -34,7 +36,7 @@ class ColumnConfig(ModelConfig):
     """Everything needed to make the network again without data; defaults of the paper.
 
     What the slides of the paper do not say, and is chosen here: the number of frames, the kernel
-    of the ConvLSTM, activations, scaling, and that the increment of the tracer is predicted.
+    of the ConvLSTM, activations, scaling, and what is read out (see `Exchange`).
     """
 
     latitude: tuple[float, ...] = Field(min_length=2, max_length=LARGEST_GRID)
@@ -47,6 +49,10 @@ class ColumnConfig(ModelConfig):
     """Of each two-dimensional input (one), and of each profile (one per level)."""
     increment: tuple[float, ...]
     """Root mean square of the tracer's change from frame to frame at each level, kg kg-1."""
+    thickness: tuple[tuple[float, float], ...]
+    """Δap (Pa) and Δb of each layer: its air weighs |Δap + Δb ps| / g."""
+    interval: float = Field(gt=0, allow_inf_nan=False)
+    """Seconds between frames."""
     frames: int = Field(default=4, ge=2, le=64)
     """Frames T that the network reads."""
     width: int = Field(default=64, ge=1, le=LARGEST_WIDTH)
@@ -56,6 +62,8 @@ class ColumnConfig(ModelConfig):
     """Layers of the ConvLSTM."""
     kernel: int = Field(default=3, ge=1, le=15)
     """Of the ConvLSTM, odd; 3 as in the networks of its paper with 64 features a layer."""
+    reach: int = Field(default=2, ge=1, le=8)
+    """Cells in each direction that the tracer of a cell may come from between two frames."""
 
     @property
     def rows_at_poles(self) -> bool:
@@ -68,7 +76,7 @@ class ColumnConfig(ModelConfig):
             for name, size in (("encoder_kernel", self.encoder_kernel), ("kernel", self.kernel))
             if size % 2 == 0
         ]
-        margin = max(self.encoder_kernel, self.kernel) // 2
+        margin = max(self.encoder_kernel // 2, self.kernel // 2, self.reach)
         if margin > min(len(self.latitude) - 1, self.columns):
             found.append("latitude: fewer rows or columns than half a kernel; choose a finer grid")
         if self.columns % 2:
@@ -84,6 +92,8 @@ class ColumnConfig(ModelConfig):
             given = self.statistics.get(name, ())
             if len(given) != wanted:
                 return [f"statistics: {len(given)} of {name!r} where {wanted} are needed"]
+            if not all(map(math.isfinite, chain.from_iterable(given))):
+                return [f"statistics: a number of {name!r} is not finite"]
             if not all(scale > 0 and spread > 0 for scale, _, spread in given):
                 return [f"statistics: a scale or spread of {name!r} is not positive"]
             if name in WIND and any(mean != 0 for _, mean, _ in given):
@@ -91,6 +101,15 @@ class ColumnConfig(ModelConfig):
         unknown = [name for name in self.statistics if name not in VARIABLES]
         if unknown:
             return [f"statistics: {unknown[0]!r} is no input"]
-        if len(self.increment) != self.levels or not all(size > 0 for size in self.increment):
-            return [f"increment: needs {self.levels} positive numbers, one per level"]
+        for name, sizes in (("increment", self.increment), ("thickness", self._air())):
+            if len(sizes) != self.levels or not all(0 < size < math.inf for size in sizes):
+                return [f"{name}: needs {self.levels} positive numbers, one per level"]
         return []
+
+    def _air(self) -> tuple[float, ...]:
+        """What each layer weighs, in Pa."""
+        return tuple(abs(offset + share * 1e5) for offset, share in self.thickness)
+
+
+class PlainConfig(ColumnConfig):
+    """Of the rival without fusion; a checkpoint knows its network by the kind of configuration."""

@@ -43,7 +43,10 @@ def pad_sphere(
 class SphereConv(nn.Conv2d):
     """Convolution of fields (N, C, H, W) on the globe, padded by `pad_sphere`: the grid is kept.
 
-    `signs` (C) says which of the input channels change sign beyond a pole (−1).
+    `signs` (C) says which of the input channels change sign beyond a pole (−1). Weights start at
+    the size that keeps the variance of features from layer to layer (He et al. 2015,
+    doi:10.1109/ICCV.2015.123), biases at 0: the much smaller ones that PyTorch draws leave nothing
+    of the inputs after some layers but the biases.
     """
 
     signs: Tensor | None
@@ -59,6 +62,9 @@ class SphereConv(nn.Conv2d):
         bias: bool = True,
     ) -> None:
         super().__init__(channels, features, kernel, bias=bias)
+        nn.init.kaiming_normal_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
         self.rows_at_poles = rows_at_poles
         values = None if signs is None else torch.tensor(signs, dtype=torch.float32)
         self.register_buffer("signs", values, persistent=False)

@@ -11,6 +11,7 @@ from co2net_phys.columns.network_config import COMPRESSED, WIND, ColumnConfig, S
 from co2net_phys.columns.schema import SURFACE_INPUTS, VARIABLES
 from co2net_phys.columns.store import ColumnStore
 from co2net_phys.data.windows import Indices, window_ends
+from co2net_phys.errors import UsageError
 from co2net_phys.metrics import latitude_weights
 
 MOST_FRAMES = 48
@@ -20,10 +21,15 @@ NEGLIGIBLE = 1e-6
 """Share of the largest increment of a level: where nothing ever happens an error counts the same
 as where it is this small."""
 
+FROM_DATA = {*("latitude", "columns", "levels", "statistics", "increment", "thickness", "interval")}
+"""Fields of `ColumnConfig` that nobody chooses."""
+
 Floats = NDArray[np.float64]
 
 
-def column_config(store: ColumnStore, block: Indices, **sizes: Any) -> ColumnConfig:
+def column_config(
+    store: ColumnStore, block: Indices, kind: type[ColumnConfig] = ColumnConfig, **sizes: Any
+) -> ColumnConfig:
     """Return the configuration of an emulator for the grid, levels and scales of a store.
 
     Parameters
@@ -32,6 +38,8 @@ def column_config(store: ColumnStore, block: Indices, **sizes: Any) -> ColumnCon
         Where the fields come from.
     block
         Frames of the training block; no other one is read.
+    kind
+        Of the network.
     sizes
         Fields of `ColumnConfig` that are not to have their defaults.
 
@@ -40,17 +48,21 @@ def column_config(store: ColumnStore, block: Indices, **sizes: Any) -> ColumnCon
     DataError
         The block has no two consecutive frames, or values are missing.
     UsageError
-        Sizes contradict one another.
+        Sizes contradict one another, or are not to be chosen.
     """
+    for name in FROM_DATA & sizes.keys():
+        raise UsageError(f"model.{name}: follows from the data; leave it out")
     ends = window_ends(store, block, 2)
     chosen = np.unique(np.linspace(0, len(ends) - 1, MOST_FRAMES).round().astype(np.int64))
     frames, rows = ends[chosen], latitude_weights(store.latitude)
-    return ColumnConfig(
+    return kind(
         latitude=tuple(store.latitude.tolist()),
         columns=len(store.longitude),
         levels=store.levels,
         statistics={name: _scalings(store, name, frames, rows) for name in VARIABLES},
         increment=_increments(store, frames, rows),
+        thickness=tuple(zip(*np.diff(store.bounds)[..., 0].tolist(), strict=True)),
+        interval=store.time_step,
         **sizes,
     )
 

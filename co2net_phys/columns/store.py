@@ -43,6 +43,8 @@ class ColumnStore:
         (H,), (W,) degrees, ascending, around the globe; W is even.
     seconds
         (N,) seconds of every frame since the first.
+    bounds
+        (L, 2) interfaces of the layers: ap in Pa, and b.
 
     Raises
     ------
@@ -57,7 +59,7 @@ class ColumnStore:
         self.times = self.dataset["time"]
         index = self.times.to_index()
         self.seconds = np.asarray((index - index[0]).total_seconds(), dtype=np.float64)
-        self._bounds = [self.dataset[name].values for name in (OFFSET_BOUNDS, SHARE_BOUNDS)]
+        self.bounds = [self.dataset[name].values for name in (OFFSET_BOUNDS, SHARE_BOUNDS)]
         self._cache = FrameCache(self._read, cache_bytes)
         self._check_grid()
         self._check_units()
@@ -94,7 +96,7 @@ class ColumnStore:
 
     def air_mass(self, frames: Frames) -> NDArray[np.float64]:
         """Mass of air per area of each layer (n, L, H, W), kg m-2."""
-        return air_mass(self.variable("ps", frames), self._bounds[0], self._bounds[1])
+        return air_mass(self.variable("ps", frames), *self.bounds)
 
     def variable(self, name: str, frames: Frames) -> Fields:
         """Values of a variable, (n, [L,] H, W).

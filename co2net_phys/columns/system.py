@@ -9,13 +9,21 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import ArrayLike
 
 from co2net_phys.assessed import Assessed
 from co2net_phys.columns.figures import column_maps_figure, stability_figure
 from co2net_phys.columns.models import ColumnOptions
 from co2net_phys.columns.network import ColumnNetwork
+from co2net_phys.columns.network_config import ColumnConfig
 from co2net_phys.columns.rollout import Frame, rollout
-from co2net_phys.columns.schema import OFFSET_BOUNDS, SHARE_BOUNDS, TRACER, VARIABLES
+from co2net_phys.columns.schema import (
+    OFFSET_BOUNDS,
+    PROFILE_DIMENSIONS,
+    SHARE_BOUNDS,
+    TRACER,
+    VARIABLES,
+)
 from co2net_phys.columns.scores import stability_scores
 from co2net_phys.columns.stability import Stability, compare_courses, persisted
 from co2net_phys.columns.store import ColumnStore, open_columns
@@ -64,8 +72,11 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
     for name in sorted(set(request.choices) - {"split"}):
         raise UsageError(f"--{name} has no effect with an emulator; leave it out")
     store, split = open_columns(data), request.choices.get("split", "test")
+    _require_same_columns(model.config, store)
     device = choose_device(request.device)
-    frames = split_frames(store, trained.metadata["split"], split)
+    frames = split_frames(store, trained.metadata.get("split", {}), split)
+    if frames[-1] - frames[0] >= len(frames):
+        raise UsageError(f"--split {split}: is several intervals; a roll-out needs one")
     start, steps = int(frames[0]) + model.frames, len(frames) - model.frames
     course = rollout(model.to(device), store, start, steps, device)
     with _writer(store, output, request, start, steps) as writer:
@@ -82,6 +93,8 @@ def assess(predictions: Sequence[Path], truth: Path) -> Assessed:
     ------
     DataError
         A roll-out is of other times or another grid than the first, or than the store.
+    UsageError
+        A roll-out is given twice.
     """
     store = open_columns(truth)
     files = [_opened(path, store) for path in predictions]
@@ -89,14 +102,40 @@ def assess(predictions: Sequence[Path], truth: Path) -> Assessed:
     for file, path in zip(files[1:], predictions[1:], strict=True):
         if _span(file, path, store) != (start, steps):
             raise DataError(f"{path}: other times than {predictions[0]}; roll out the same block")
+    names = [_title(file) for file in files]
+    if len(set(names)) < len(names) or "" in names:  # members of an ensemble have the same title
+        names = list(map(str, predictions))
+    if len(set(names)) < len(names):
+        raise UsageError("--prediction: a file is given twice; give each roll-out once")
     runs = {
-        _name(file, path): _frames(file, path)
-        for file, path in zip(files, predictions, strict=True)
+        name: _frames(file, path)
+        for name, file, path in zip(names, files, predictions, strict=True)
     }
     runs["persistence"] = persisted(store, start, steps)
     stability = compare_courses(runs, store, start, steps)
     scores = stability_scores(stability)
     return Assessed(scores, _text(scores), _sections(stability, scores))
+
+
+def _require_same_columns(config: ColumnConfig, store: ColumnStore) -> None:
+    """Refuse a store of another grid, of other layers or with other steps than the training's."""
+    thickness = np.diff(store.bounds)[..., 0].T
+    same = {
+        "latitudes": _same(store.latitude, config.latitude),
+        "longitudes": len(store.longitude) == config.columns,
+        "layers": _same(thickness, config.thickness),
+        "interval between frames": _same(store.time_step, config.interval),
+    }
+    for name, is_same in same.items():
+        if not is_same:
+            raise DataError(
+                f"{store.source}: other {name} than the emulator was trained with; give a store "
+                "like that of its training, or train another one"
+            )
+
+
+def _same(found: ArrayLike, expected: ArrayLike) -> bool:
+    return np.shape(found) == np.shape(expected) and np.allclose(found, expected, atol=1e-6)
 
 
 def _writer(
@@ -107,11 +146,10 @@ def _writer(
         store.latitude, store.longitude, grid.latitude_bounds, grid.longitude_bounds
     ).merge(store.dataset[[name for name in LAYERS if name in store.dataset]].load())
     attributes = VARIABLES[TRACER].attributes | {"cell_methods": "time: point"}
-    dimensions = ("level", "latitude", "longitude")
     return StreamingWriter(
         output,
         template=template,
-        variables={TRACER: OutputVariable(attributes, dimensions)},
+        variables={TRACER: OutputVariable(attributes, PROFILE_DIMENSIONS)},
         attributes=request.attributes,
         encoding=TimeEncoding(store.times.values[start]),
         overwrite=request.overwrite,
@@ -124,11 +162,16 @@ def _opened(path: Path, store: ColumnStore) -> xr.DataArray:
     data = open_dataset(path)
     if TRACER not in data:
         raise DataError(f"{path}: no variable {TRACER!r}; give a file of `co2phys reconstruct`")
-    expected = (store.levels, *store.shape)
-    if data[TRACER].ndim != 4 or data[TRACER].shape[1:] != expected:
+    tracer, expected = data[TRACER], (store.levels, *store.shape)
+    if tracer.dims != PROFILE_DIMENSIONS or tracer.shape[1:] != expected:
         raise DataError(
-            f"{path}: {TRACER!r} is {data[TRACER].shape}, the truth has {expected} at each time"
+            f"{path}: {TRACER!r} is {dict(tracer.sizes)}, the truth has {expected} at each time"
         )
+    for name, known in (("latitude", store.latitude), ("longitude", store.longitude)):
+        if name not in data.coords or not _same(data[name].values, known):
+            raise DataError(f"{path}: other values of {name!r} than {store.source}")
+    if "time" not in data.coords:
+        raise DataError(f"{path}: no coordinate 'time'; give a file of `co2phys reconstruct`")
     return data[TRACER].assign_attrs(title=data.attrs.get("title", ""))
 
 
@@ -142,8 +185,8 @@ def _span(tracer: xr.DataArray, path: Path, store: ColumnStore) -> tuple[int, in
     return start, steps
 
 
-def _name(tracer: xr.DataArray, path: Path) -> str:
-    return tracer.attrs["title"].removeprefix("Output of ") or path.stem
+def _title(tracer: xr.DataArray) -> str:
+    return str(tracer.attrs["title"]).removeprefix("Output of ")
 
 
 def _frames(tracer: xr.DataArray, path: Path) -> Iterator[Frame]:

@@ -18,6 +18,7 @@ from co2net_phys.data.splits import block_split, split_frames
 from co2net_phys.devices import choose_device
 from co2net_phys.distributed import Team
 from co2net_phys.epoch import shares_of_epoch
+from co2net_phys.errors import UsageError
 from co2net_phys.task import Part, Positions, Task
 
 DEFAULT_FRAMES = 4
@@ -32,14 +33,17 @@ class ColumnTask(Task):
 
     def __init__(self, options: ColumnOptions, data: Path, team: Team) -> None:
         store = open_columns(data)
-        frames = int(options.model.get("frames", DEFAULT_FRAMES))
+        frames = options.model.get("frames", DEFAULT_FRAMES)
+        if not isinstance(frames, int):
+            raise UsageError(f"model.frames: {frames!r} is no number of frames")
         split = options.split or block_split(store, frames + options.rollout_steps)
         blocks = {name: split_frames(store, split, name) for name in ("train", "validation")}
-        config = column_config(store, blocks["train"], **options.model)
+        kind = MODELS[options.architecture]
+        config = column_config(store, blocks["train"], kind.config, **options.model)
         torch.manual_seed(options.seed)
         self.options, self.team, self.source = options, team, str(data)
         self.device = choose_device(options.device)
-        model = MODELS[options.architecture].network(config)
+        model = kind.network(config)
         self.learner = ColumnLearner(model, options.precision).to(self.device)
         self.windows, self.validation = (
             column_windows(store, block, config.frames, options.rollout_steps)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from co2net_phys.fluxes.optional_libraries import optional_library
+from co2net_phys.optional_libraries import optional_library
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -27,7 +27,7 @@ def warping_distances(series: NDArray[Any]) -> Array:
     """
     length = series.shape[1]
     rows = np.ascontiguousarray(series, dtype=np.float64)
-    distances: Array = optional_library("dtaidistance.dtw").distance_matrix_fast(
+    distances: Array = optional_library("dtaidistance.dtw", "fluxes").distance_matrix_fast(
         rows, window=max(1, length // WARPING) + 1, parallel=False
     )
     return distances
@@ -48,7 +48,7 @@ def cluster(series: NDArray[Any], count: int, seed: int = 0) -> Indices:
     if len(apart) == 0:  # all alike
         return np.zeros(pixels, dtype=np.int64)
     affinity = np.exp(-0.5 * (distances / np.median(apart)) ** 2)
-    method = optional_library("sklearn.cluster").SpectralClustering(
+    method = optional_library("sklearn.cluster", "fluxes").SpectralClustering(
         count, affinity="precomputed", assign_labels="cluster_qr", random_state=seed
     )
     return np.asarray(method.fit_predict(affinity), dtype=np.int64)

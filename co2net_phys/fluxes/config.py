@@ -52,6 +52,5 @@ def carbon_world_config(**options: Any) -> CarbonWorldConfig:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(
-            f"{where}: {message}; got {first['input']!r}" if where else message
-        ) from error
+        text = f"{where}: {message}; got {first['input']!r}" if where else message
+        raise UsageError(text) from error

@@ -94,6 +94,7 @@ def physics_bridge(
     known: PriorFlux,
     *,
     memory_days: float = 20.0,
+    months: int | None = None,
     errors: BridgedErrors | None = None,
     progress: Callable[[int], None] = lambda months: None,
 ) -> PhysicsBridge:
@@ -110,6 +111,8 @@ def physics_bridge(
     memory_days
         How long before a month its window begins; an older flux has no effect, and the field there
         is that of the free troposphere.
+    months
+        The first so many; None: all.
     errors
         Of the monthly means.
     progress
@@ -121,7 +124,7 @@ def physics_bridge(
         The store has no whole month after `memory_days`, or misses frames.
     """
     store = transport.store
-    windows = _windows(store, memory_days)
+    windows = _windows(store, memory_days)[:months]
     operator = StationOperator(
         tuple(store.stations[place] for place in stations), transport.harmonics.truncation
     )

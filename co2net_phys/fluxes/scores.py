@@ -60,10 +60,10 @@ def regional_scores(
         months: (M,) consecutive months. Annual scores use whole calendar years only.
 
     Returns:
-        By code of the region, after "GLOBAL", "TROPICS" and "EXTRATROPICS": "monthly", "annual" and "mean_seasonal_cycle", each
-        with "r" and "rmse" (PgC in the month or year); "annual" also with "mean" and
-        "reference_mean" (PgC a-1); "interannual_variability" with "predicted" and "reference"
-        (PgC a-1); "nse" and "normalised_nse" of the monthly sums.
+        By code of the region, after "GLOBAL", "TROPICS" and "EXTRATROPICS": "monthly", "annual" and
+        "mean_seasonal_cycle", each with "r" and "rmse" (PgC in the month or year); "annual" also
+        with "mean" and "reference_mean" (PgC a-1); "interannual_variability" with "predicted" and
+        "reference" (PgC a-1); "nse" and "normalised_nse" of the monthly sums.
 
     Raises:
         DataError: shapes disagree, months are missing, or a value is.

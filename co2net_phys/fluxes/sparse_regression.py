@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.errors import NumericalError
-from co2net_phys.fluxes.optional_libraries import optional_library
+from co2net_phys.optional_libraries import optional_library
 
 Array = NDArray[np.float64]
 
@@ -80,10 +80,10 @@ class _Lasso:
         self._means = x.mean(axis=0), float(y.mean())
         self._x, self._y = np.asfortranarray(x - self._means[0]), y - self._means[1]
         self.largest_alpha = float(np.abs(self._x.T @ self._y).max()) / len(y)
-        self._model: Any = optional_library("sklearn.linear_model").Lasso(
+        self._model: Any = optional_library("sklearn.linear_model", "fluxes").Lasso(
             fit_intercept=False, precompute=self._x.T @ self._x, warm_start=True, max_iter=5000
         )
-        self._warning = optional_library("sklearn.exceptions").ConvergenceWarning
+        self._warning = optional_library("sklearn.exceptions", "fluxes").ConvergenceWarning
 
     def __call__(self, alpha: float) -> tuple[Array, float]:
         self._model.set_params(alpha=alpha)

@@ -184,14 +184,13 @@ def _budget_table(methods: Scores) -> Table:
     columns = ["region", "reference, PgC a-1", *(f"{name}, PgC a-1" for name in methods)]
     columns += ["IAV of the reference", *(f"IAV, {name}" for name in methods)]
     first = next(iter(methods.values()))
-    rows = []
+    rows: list[list[str | float]] = []
     for region, scores in first.items():
         found = [method[region] for method in methods.values()]
         varies = [one["interannual_variability"] for one in found]
-        rows.append(
-            [region, scores["annual"]["reference_mean"], *(one["annual"]["mean"] for one in found)]
-            + [varies[0]["reference"], *(one["predicted"] for one in varies)]
-        )
+        means = [scores["annual"]["reference_mean"], *(one["annual"]["mean"] for one in found)]
+        variability = [varies[0]["reference"], *(one["predicted"] for one in varies)]
+        rows.append([region, *means, *variability])
     caption = "Mean annual exchange and its interannual variability (PgC a-1)"
     return Table(columns, rows, caption, decimals=3)
 
@@ -201,16 +200,14 @@ def _tower_table(scores: Scores) -> Table:
     for name, found in scores.items():
         for group, towers in found[TOWERS].items():
             pooled, median = towers["pooled"], towers["median"]
-            rows.append(
-                [f"{name}, {group}", pooled["n"], pooled["r"], pooled["rmse"], pooled["bias"]]
-                + [median["r"], median["nse"]]
-            )
+            of_all = [pooled[score] for score in ("n", "r", "rmse", "bias")]
+            rows.append([f"{name}, {group}", *of_all, median["r"], median["nse"]])
     columns = ["method, towers", "days", "R", "RMSE, g m-2 d-1", "bias, g m-2 d-1"]
     return Table([*columns, "median R", "median NSE"], rows, "Daily NEE at towers", decimals=3)
 
 
 def _bridge_table(name: str, bridges: Mapping[str, Mapping[str, float]]) -> Table:
-    rows = [
+    rows: list[list[str | float]] = [
         [region, found["r2"], found["bias"], found["uniform_response"]]
         for region, found in bridges.items()
     ]

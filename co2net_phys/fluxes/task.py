@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 from co2net_phys.devices import choose_device
 from co2net_phys.distributed import Team
@@ -16,7 +17,7 @@ from co2net_phys.fluxes.data import FluxData
 from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.folds import Fold, make_folds
 from co2net_phys.fluxes.learner import FluxLearner
-from co2net_phys.fluxes.models import EC, EC_ATM, EC_STATIONS, MODELS, FluxOptions
+from co2net_phys.fluxes.models import EC_ATM, EC_STATIONS, MODELS, FluxOptions
 from co2net_phys.fluxes.physics_bridge_file import read_physics_bridge
 from co2net_phys.fluxes.samples import FluxSample
 from co2net_phys.fluxes.schema import NEE, QUANTITIES
@@ -57,9 +58,9 @@ class FluxTask(Task):
         self.data = FluxData(
             records, fold, regions, stations, day_step=options.day_step, seed=options.seed
         )
-        given = {"statistics": self.data.training.statistics(), "initial_seed": options.seed}
+        made = dict[str, Any](statistics=self.data.training.statistics(), initial_seed=options.seed)
         architecture = MODELS[options.architecture]
-        model = architecture.network(architecture.config(**(given | options.model)))
+        model = architecture.network(architecture.config(**(made | options.model)))
         self.learner = FluxLearner(
             model, bridges, with_stations=stations is not None, unit_range=options.unit_range
         ).to(self.device)

@@ -23,7 +23,7 @@ from co2net_phys.fluxes.half_hourly import TO_GRAMS_PER_DAY
 from co2net_phys.fluxes.schema import BACKGROUND_FLUXES
 from co2net_phys.inversion.observation_operator import StationOperator
 from co2net_phys.inversion.prior_flux import FileFlux
-from co2net_phys.inversion.transport_model import TransportModel
+from co2net_phys.inversion.transport_model import LONGEST_STEP, TransportModel
 from co2net_phys.regridding import ConservativeRegridder, LatLonGrid
 from co2net_phys.simulation.clock import Clock
 from co2net_phys.simulation.mixing import free_troposphere
@@ -33,6 +33,12 @@ Array = NDArray[np.float64]
 
 DIFFUSIVITY = 1e5
 """m2 s-1, as in `co2phys simulate`."""
+
+MOST_WAVES = 21
+"""Truncation of the physics bridge unless more is asked for; its cost grows with the square."""
+
+BRIDGE_STEP = 10800.0
+"""Seconds: longest step of the physics bridge, which averages over the day what stations see."""
 
 WINDOW_FRAMES = 41
 """Frames integrated in one piece: ten days of six-hourly winds."""
@@ -100,10 +106,20 @@ class CarbonFluxes:
 
 
 def transport_model(
-    store: TrainingStore, truncation: int, *, exchange: bool = True
+    store: TrainingStore,
+    truncation: int,
+    *,
+    exchange: bool = True,
+    longest_step: float = LONGEST_STEP,
 ) -> TransportModel:
     """The transport by the winds of a station store."""
-    return TransportModel(store, truncation, exchange=exchange, diffusivity=DIFFUSIVITY)
+    return TransportModel(
+        store,
+        truncation,
+        exchange=exchange,
+        diffusivity=DIFFUSIVITY,
+        longest_step=longest_step,
+    )
 
 
 def known_transport(
@@ -118,7 +134,8 @@ def known_transport(
     background
         File of mole fluxes.
     truncation
-        T; None takes the largest that the grid of the winds holds.
+        T; None takes that of a Gaussian grid with as many rows as the winds have, `MOST_WAVES` at
+        most.
 
     Raises
     ------
@@ -126,8 +143,10 @@ def known_transport(
         A file cannot be read, or there are no winds.
     """
     store = open_store(stations, need_target=False)
-    grid = Grid.from_coordinates(store.latitude, store.longitude)
-    model = transport_model(store, truncation or grid.max_truncation)
+    of_winds = (2 * len(store.latitude) - 1) // 3
+    model = transport_model(
+        store, truncation or min(of_winds, MOST_WAVES), longest_step=BRIDGE_STEP
+    )
     return model, FileFlux(background, model.harmonics.grid, model.clock)
 
 

@@ -2,8 +2,9 @@
 
 `drivers.zarr` or `drivers.nc`; `towers/` with `sites.csv` and one file of records for each tower;
 `inversions.nc`; `stations.zarr` and `background.nc` for the physics bridge; `nee.zarr` if the truth
-is known; `bridges.json` if they are to be checked. `co2phys simulate --preset carbon-world` writes them all. What is in each is said in
-`co2net_phys.fluxes.schema`; a user's own folder needs only those that its model reads.
+is known; `bridges.json` if they are to be checked. `co2phys simulate --preset carbon-world` writes
+all but the last. What is in each is said in `co2net_phys.fluxes.schema`; a user's own folder needs
+only those that its model reads.
 """
 
 from __future__ import annotations

@@ -134,7 +134,8 @@ def _training(report: Report, path: str) -> Use:
     if STATION_CO2 not in names:
         return Use("training", (), f"not possible: it has no observations ({STATION_CO2})")
     note = _store_error(path)
-    words = ("co2phys", "train", "--data", path, "--size", "XS", "--output", "runs/first")
+    words: tuple[str, ...] = ("co2phys", "train", "--data", path, "--size", "XS")
+    words += ("--output", "runs/first")
     if CO2 not in names:
         words += ("--target", "stations", "--background", "kriging")
     return Use("training", () if note else words, note)

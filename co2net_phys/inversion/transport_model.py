@@ -155,6 +155,8 @@ class TransportModel:
         Whether the surface layer exchanges air with the free troposphere.
     diffusivity
         D, m2 s-1.
+    longest_step
+        Seconds that a time step may take, however slow the winds.
 
     Raises
     ------
@@ -164,9 +166,16 @@ class TransportModel:
     """
 
     def __init__(
-        self, store: TrainingStore, truncation: int, *, exchange: bool, diffusivity: float
+        self,
+        store: TrainingStore,
+        truncation: int,
+        *,
+        exchange: bool,
+        diffusivity: float,
+        longest_step: float = LONGEST_STEP,
     ) -> None:
         _require_winds(store)
+        self.longest_step = longest_step
         self.store, self.exchange, self.diffusivity = store, exchange, diffusivity
         self.store_grid = Grid.from_coordinates(store.latitude, store.longitude)
         self.harmonics = SphericalHarmonics(Grid.gaussian(truncation), truncation)
@@ -196,7 +205,7 @@ class TransportModel:
         wind = TabulatedWind.from_arrays(
             seconds[0] + interval * np.arange(len(frames)), *self._winds(frames)
         )
-        longest = min(stable_time_step(self.harmonics, wind.max_speed), LONGEST_STEP)
+        longest = min(stable_time_step(self.harmonics, wind.max_speed), self.longest_step)
         steps = int(np.ceil(interval / longest - 1e-9))
         span = interval * (len(frames) - 1)
         forcing = self._forcing(flux, wind, float(seconds[0]), span, interval / steps, period)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from co2net_phys.assessed import Assessed
 from co2net_phys.report import Heading, Paragraph, Picture, Section, Table
 from co2net_phys.satellite.figures import growth_figure
@@ -116,9 +118,13 @@ def _text(scores: Mapping[str, Any]) -> str:
             f"{_between(row['rmse'], 1):>15}{row['bias']:8.3f}{row['fusion_rmse']:8.3f}"
             f"{100 * row['gain']['value']:8.1f}"
         )
-    growth = {name: found["growth"] for name, found in scores["statistics"].items()}
-    lines.append(
-        "growth, ppm a year: "
-        + ", ".join(f"{name} {row['daily_means']['value']:.2f}" for name, row in growth.items())
-    )
+    means = (f"{name} {found['mean']:.2f}" for name, found in scores["statistics"].items())
+    lines.append(f"mean, ppm: {', '.join(means)}")
+    growth = {
+        name: found["growth"]["daily_means"]["value"]
+        for name, found in scores["statistics"].items()
+    }
+    if np.isfinite(list(growth.values())).all():
+        rates = (f"{name} {value:.2f}" for name, value in growth.items())
+        lines.append(f"growth, ppm a year: {', '.join(rates)}")
     return "\n".join(lines)

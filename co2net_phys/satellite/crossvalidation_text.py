@@ -21,20 +21,20 @@ def text_of(scores: Rows, leaks: Rows) -> str:
         leaks: see `crossvalidation.leak_rows`; may be empty.
     """
     lines = [
-        f"{'left out':<22}{'method':<18}{'n':>7}{'RMSE':>8}{'95 %':>15}{'bias':>8}{'R2':>7}"
+        f"{'left out':<26}{'method':<18}{'n':>7}{'RMSE':>8}{'95 %':>15}{'bias':>8}{'R2':>7}"
         f"{'slope':>7}   (ppm)"
     ]
     for row in scores:
         lines.append(
-            f"{SPLITS[row['scheme']]:<22}{row['method']:<18}{row['n']:>7}"
+            f"{SPLITS[row['scheme']]:<26}{row['method']:<18}{row['n']:>7}"
             f"{row['rmse']['value']:8.3f}{_between(row['rmse']):>15}{row['bias']['value']:8.3f}"
             f"{row['r2']['value']:7.3f}{row['slope']['value']:7.3f}"
         )
     if leaks:
-        lines.append(f"{'error that random samples hide':<40}{'ratio':>7}{'ppm':>8}{'95 %':>16}")
+        lines.append(f"{'error that random samples hide':<44}{'ratio':>7}{'ppm':>8}{'95 %':>16}")
     for row in leaks:
         lines.append(
-            f"{SPLITS[row['scheme']]:<22}{row['method']:<18}{row['ratio']:7.2f}"
+            f"{SPLITS[row['scheme']]:<26}{row['method']:<18}{row['ratio']:7.2f}"
             f"{row['difference']['value']:8.3f}{_between(row['difference']):>16}"
         )
     return "\n".join(lines)

@@ -78,7 +78,7 @@ class FusionOptions:
             UsageError: not dates, or the last is before the first.
         """
         try:
-            is_reversed = bool(self.first and self.last) and self._until < self._since
+            is_reversed = self._until < self._since
         except ValueError as error:
             raise UsageError(
                 f"--first {self.first} --last {self.last}: no dates; write them as 2019-12-31"

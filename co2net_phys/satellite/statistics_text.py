@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from co2net_phys.report import Table
 
 KINDS = {"annual": "year", "seasonal": "season", "monthly": "month"}
@@ -43,5 +45,7 @@ def statistics_lines(statistics: Mapping[str, Any]) -> str:
         means = (f"{name} {row['mean']:.2f}" for name, row in statistics[kind].items())
         lines.append(f"{kind:<10}{', '.join(means)}")
     growth = statistics["growth"]["daily_means"]
-    lines.append(f"growth    {growth['value']:.2f} ± {growth['standard_error']:.2f} ppm a year")
+    is_known = np.isfinite(growth["value"])
+    rate = f"{growth['value']:.2f} ± {growth['standard_error']:.2f} ppm a year"
+    lines.append(f"growth    {rate if is_known else 'needs a longer record'}")
     return "\n".join(lines)

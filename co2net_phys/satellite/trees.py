@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from co2net_phys.data.atomic import atomic_write_bytes
 from co2net_phys.errors import DataError, UsageError
+from co2net_phys.optional_libraries import optional_library
 from co2net_phys.satellite.points import TARGET, Floats, Points, Samples
 
 
@@ -42,7 +42,7 @@ class RandomForest:
         UsageError
             scikit-learn is not installed.
         """
-        forest = _library("sklearn.ensemble").RandomForestRegressor(
+        forest = optional_library("sklearn.ensemble", "satellite").RandomForestRegressor(
             n_estimators=self.trees,
             max_features=self.features_per_split,
             min_samples_leaf=self.smallest_leaf,
@@ -89,7 +89,7 @@ class XGBoost:
         UsageError
             xgboost is not installed.
         """
-        xgboost = _library("xgboost")
+        xgboost = optional_library("xgboost", "satellite")
         samples.require_complete()
         level = float(samples.xco2.mean())
         table = xgboost.DMatrix(
@@ -155,7 +155,7 @@ class XGBoostPredictor:
         DataError
             The file cannot be read or holds no trees of this project.
         """
-        xgboost = _library("xgboost")
+        xgboost = optional_library("xgboost", "satellite")
         booster = xgboost.Booster()
         try:
             content = path.read_bytes()
@@ -165,13 +165,3 @@ class XGBoostPredictor:
         except (OSError, ValueError, xgboost.core.XGBoostError) as error:
             raise DataError(f"{path}: holds no fitted trees; fit them again") from error
         return cls(booster, level)
-
-
-def _library(name: str) -> Any:
-    """A module of scikit-learn or xgboost, loaded when it is needed, which takes a second."""
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise UsageError(
-            f"{name.split('.')[0]} is not installed; run pip install 'co2phys[satellite]'"
-        ) from error

@@ -11,11 +11,23 @@ from co2net_phys.config import TrainingConfig
 from co2net_phys.config_file import LARGEST, read_config, template
 from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError, UsageError
+from co2net_phys.families import MODELS, family_of
 
 RUN = (
     *("--data", "world.zarr", "--size", "XS", "--background", "none", "--device", "cpu"),
     *("--windows-per-epoch", "4"),
 )
+
+
+@pytest.mark.parametrize("model", list(MODELS))
+def test_every_model_has_its_options(co2phys, tmp_path, model):
+    assert co2phys("config", "generate", "--model", model, "--output", "options.yaml").code == 0
+    config = read_config(tmp_path / "options.yaml")
+    assert config == family_of(model).options(architecture=model)
+    done = co2phys("config", "validate", "options.yaml", "--json")
+    chosen = {} if model == "co2net" else {"architecture": model}
+    assert json.loads(done.out)["chosen"] == chosen
+    assert yaml.safe_load(co2phys("config", "show", "options.yaml").out)["architecture"] == model
 
 
 def test_what_is_generated_is_the_default_and_explained(co2phys, tmp_path):

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from co2net_phys.errors import DataError
-from co2net_phys.fluxes.schema import GLOBE, REGION_CODES
+from co2net_phys.fluxes.schema import (
+    EXTRATROPICS,
+    GLOBE,
+    REGION_CODES,
+    TROPICAL_REGIONS,
+    TROPICS,
+)
 from co2net_phys.fluxes.scores import (
     interannual_variability,
     nash_sutcliffe,
@@ -33,6 +39,14 @@ def sums(years=5, start="2001-01", seed=0):
 
 def by_year(series):
     return series.reshape(-1, 12).sum(axis=1)
+
+
+def test_the_parts_of_the_globe_add_up():
+    predicted, truth, months = sums()
+    found = regional_scores(predicted, truth, months)
+    means = {name: scores["annual"]["mean"] for name, scores in found.items()}
+    assert means[TROPICS] + means[EXTRATROPICS] == pytest.approx(means[GLOBE])
+    assert means[TROPICS] == pytest.approx(sum(means[code] for code in TROPICAL_REGIONS))
 
 
 @pytest.mark.parametrize("region", [GLOBE, "BRA", "OCE"])
@@ -103,7 +117,7 @@ def test_what_cannot_be_told_is_missing_and_json_is_plain():
     found = regional_scores(np.zeros_like(truth), truth, months)
     assert np.isnan(found["USA"]["monthly"]["r"]) and np.isnan(found["USA"]["annual"]["r"])
     assert json.loads(json_text(found))["USA"]["monthly"]["r"] is None
-    assert list(found) == [GLOBE, *REGION_CODES]
+    assert list(found) == [GLOBE, TROPICS, EXTRATROPICS, *REGION_CODES]
 
 
 def test_wrong_sums_are_refused():
@@ -140,5 +154,5 @@ def test_the_table_has_a_row_for_each_region():
     scores = {"EC": regional_scores(predicted, truth, months)}
     table = score_table(scores, "monthly")
     assert table.columns == ["region", "R, EC", "RMSE (PgC month-1), EC"]
-    assert [row[0] for row in table.rows] == [GLOBE, *REGION_CODES]
-    assert table.rows[1][2] == scores["EC"]["USA"]["monthly"]["rmse"]
+    assert [row[0] for row in table.rows] == [GLOBE, TROPICS, EXTRATROPICS, *REGION_CODES]
+    assert table.rows[3][2] == scores["EC"]["USA"]["monthly"]["rmse"]

@@ -8,13 +8,11 @@ import pytest
 import xarray as xr
 
 from co2net_phys.errors import DataError
-from co2net_phys.fluxes.drivers import DriverStore, open_drivers, read_nee, regional_daily
+from co2net_phys.fluxes.drivers import DriverStore, open_drivers
 from co2net_phys.fluxes.fluxnet import read_tower_record
-from co2net_phys.fluxes.regions import regional_sums
 from co2net_phys.fluxes.schema import DRIVERS
 from co2net_phys.fluxes.simulate import (
     DRIVERS_FILE,
-    NEE_FILE,
     SITES_FILE,
     TOWER_TRUTH_FILE,
     TOWERS_FOLDER,
@@ -103,38 +101,31 @@ def test_the_truth_is_written_beside(towers, world_folder):
 
 
 def test_drivers_come_back_as_they_were(drivers, world):
-    assert np.array_equal(drivers.cells, world.cells)
+    assert np.array_equal(drivers.land, world.cells)
     assert np.array_equal(drivers.days, world.days)
-    inputs = drivers.inputs(slice(3, 7), np.array([5, 0]))
+    pixels = np.argwhere(world.cells)[[5, 0]]
+    inputs = drivers.at(np.arange(3, 7), pixels)
     assert inputs.shape == (4, 2, 10)
     for place, values in enumerate(world.biosphere.drivers.values()):
         expected = np.broadcast_to(values, (len(world.days), world.cells.sum()))[3:7][:, [5, 0]]
         np.testing.assert_allclose(inputs[..., place], expected, rtol=1e-6)
 
 
-def test_regional_sums_of_cells_and_of_fields_agree(drivers, world, world_folder):
-    nee = read_nee(world_folder / NEE_FILE, drivers)
-    field = regional_sums(world.on_grid(nee), world.fractions, world.areas)
-    np.testing.assert_allclose(regional_daily(nee, drivers), field, rtol=1e-6, atol=1e-12)
-    assert drivers.land_of_cells().sum() == pytest.approx((world.land * world.areas).sum())
-
-
-def test_cells_are_found_by_place(drivers):
-    rows, columns = np.nonzero(drivers.cells)
-    for cell in (0, 17, drivers.cell_count - 1):
-        north = drivers.grid.latitude[rows[cell]]
-        east = drivers.grid.longitude[columns[cell]]
+def test_pixels_are_found_by_place(drivers):
+    for row, column in np.argwhere(drivers.land)[[0, 17, -1]]:
+        north, east = drivers.grid.latitude[row], drivers.grid.longitude[column]
         for turn in (-360, 0, 360):
-            assert drivers.cell_at(north + 1, east - 2 + turn) == cell
-    assert drivers.cell_at(0, -150) is None
+            assert drivers.pixel_at(north + 1, east - 2 + turn) == (row, column)
+    assert drivers.pixel_at(0, -150) is None
 
 
 def test_records_meet_the_drivers_of_their_cell(table, drivers, towers):
     by_code = {tower.site.code: tower for tower in towers}
     for row, site in enumerate(table.sites[:6]):
         tower = by_code[site.code]
-        assert drivers.cell_at(site.latitude, site.longitude) == tower.cell
-        cell = drivers.inputs(cells=np.array([tower.cell]))[:, 0]
+        pixel = drivers.pixel_at(site.latitude, site.longitude)
+        assert pixel == tuple(np.argwhere(drivers.land)[tower.cell])
+        cell = drivers.at(np.arange(len(drivers.days)), np.array([pixel]))[:, 0]
         np.testing.assert_array_equal(
             np.delete(table.inputs[row], TAIR, 1), np.delete(cell, TAIR, 1)
         )

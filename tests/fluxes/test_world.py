@@ -267,7 +267,8 @@ def test_a_world_can_be_made_again_and_replaced(tmp_path):
     simulate_carbon_world(changed, folders[1], stations=PLACES, overwrite=True)
     assert len(read_inversions(folders[1] / INVERSIONS_FILE).nee) == 7
     after = open_drivers(folders[1] / DRIVERS_FILE)
-    assert not np.array_equal(before.inputs(), after.inputs()), "another seed, another weather"
+    first = [store.at(np.arange(3), np.argwhere(store.land)) for store in (before, after)]
+    assert not np.array_equal(*first), "another seed, another weather"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
 
 

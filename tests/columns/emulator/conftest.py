@@ -39,6 +39,7 @@ def world():
         flat, deep = ("time", "latitude", "longitude"), ("time", "level", "latitude", "longitude")
         fields = {name: (flat, random.random((frames, rows, columns))) for name in SURFACE_INPUTS}
         fields |= {name: (deep, random.random(grid)) for name in PROFILE_INPUTS}
+        fields["emibc"] = flat, 1e-20 * random.random((frames, rows, columns))
         fields["ps"] = flat, 1e5 + 2e3 * random.standard_normal((frames, rows, columns))
         fields["mmrbc"] = deep, amount * (2 + wave)
         fields["ua"] = deep, np.broadcast_to(metres, grid)
@@ -73,6 +74,8 @@ def config():
             "levels": levels,
             "statistics": flat | {name: [one] * levels for name in PROFILE_INPUTS},
             "increment": [0.1] * levels,
+            "thickness": [(-9.80665, 0.0)] * levels,  # 1 kg of air per m² in each layer
+            "interval": 1.0,
             "frames": 3,
             "width": 6,
         }
@@ -83,7 +86,7 @@ def config():
 
 @pytest.fixture(scope="session")
 def inputs():
-    """Make random inputs of a configuration, of order 1 and with no negative tracer."""
+    """Make random inputs of a configuration, of order 1; no tracer or emission is negative."""
 
     def make(config, size=2, dtype=torch.float32, seed=0):
         draw = torch.Generator().manual_seed(seed)
@@ -91,7 +94,7 @@ def inputs():
         surface = torch.randn(size, config.frames, 6, *grid, generator=draw, dtype=dtype)
         shape = (size, config.frames, 8, config.levels, *grid)
         profiles = torch.randn(*shape, generator=draw, dtype=dtype)
-        profiles[:, :, 0] = profiles[:, :, 0].abs()
+        profiles[:, :, 0], surface[:, :, 0] = profiles[:, :, 0].abs(), surface[:, :, 0].abs()
         return surface, profiles
 
     return make

@@ -13,7 +13,6 @@ from co2net_phys.columns.network import (
     PlainConvLSTM,
     Scale,
     SpatialFeatureTransform,
-    with_increment,
 )
 from co2net_phys.columns.network_config import ColumnConfig
 from co2net_phys.columns.schema import PROFILE_INPUTS, SURFACE_INPUTS
@@ -23,7 +22,7 @@ NETWORKS = [ColumnEmulator, PlainConvLSTM]
 
 
 def awake(network, seed=0):
-    """The network away from its start, where it is persistence."""
+    """The network away from its start, where its inputs do not count."""
     draw = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in network.parameters():
@@ -41,9 +40,24 @@ def test_a_network_makes_one_frame_of_all_levels(kind, levels, config, inputs):
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_an_untrained_network_is_persistence(kind, config, inputs):
+def test_an_untrained_network_is_nearly_persistence_plus_emission(kind, config, inputs):
     surface, profiles = inputs(config())
-    assert torch.equal(kind(config())(surface, profiles), Persistence()(surface, profiles))
+    profiles[:, :, 0] = 2.0  # the same everywhere: what is gathered is what was there
+    surface[:, -1, 0] = 0.0
+    network = kind(config())
+    torch.testing.assert_close(network(surface, profiles), torch.full((2, 1, 3, 8, 16), 1.90515))
+    surface[:, -1, 0] = 0.6
+    added = network(surface, profiles).sum(dim=2) - 3 * 1.90515
+    torch.testing.assert_close(added, torch.full((2, 1, 8, 16), 0.6 * 0.952574), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_each_layer_passes_the_signal_on(kind, config, inputs):
+    """Features vary from cell to cell as much as inputs do, down to the read-out."""
+    network, heard = kind(config(width=32, depth=3)), []
+    network.read_out.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    network(*inputs(config()))
+    assert 0.3 < float(heard[0].detach().std(dim=(0, 2, 3)).mean()) < 1.5
 
 
 @pytest.mark.parametrize("levels", [20, 62])
@@ -57,7 +71,7 @@ def test_the_emulator_has_the_layers_of_the_paper(levels, config):
 
     encoders = 2 * convolution(64, 64, 5) + convolution(7, 64, 5) + convolution(8 * levels, 64, 5)
     recurrent = 3 * (convolution(64, 256, 3) + 64 * 256 * 9)
-    rest = 4 * convolution(64, 64, 1) + convolution(64, levels, 1)
+    rest = 4 * convolution(64, 64, 1) + 3 * 2 * 64 + convolution(64, (5 * 5 + 4) * levels, 1)
     assert sum(weight.numel() for weight in network.parameters()) == encoders + recurrent + rest
 
 
@@ -115,26 +129,12 @@ def test_every_input_and_every_weight_counts(kind, config, inputs):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_the_tracer_is_never_negative(kind, config, inputs):
-    network = awake(kind(config(increment=[50.0] * 3)))
+    network = awake(kind(config()))
     surface, profiles = inputs(config())
     profiles[:, :, 0, :, :4] = 0  # no tracer in the south
     tracer = network(surface, profiles)
     assert (tracer >= 0).all() and torch.isfinite(tracer).all()
     assert (tracer < profiles[:, -1:, 0]).any() and (tracer > profiles[:, -1:, 0]).any()
-
-
-def test_gains_add_and_losses_take_a_share():
-    step = torch.tensor(2.0, dtype=torch.float64)
-    q = torch.tensor([3.0, 3.0, 0.0, 0.0, 1e-30], dtype=torch.float64, requires_grad=True)
-    change = torch.tensor([0.5, -0.5, 0.5, -0.5, -9.0], dtype=torch.float64, requires_grad=True)
-    found = with_increment(q, change, step)
-    expected = [4.0, 3 * math.exp(-1 / 3), 1.0, 0.0, 0.0]
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
-    found.sum().backward()
-    assert torch.isfinite(q.grad).all() and torch.isfinite(change.grad).all()
-    at_rest = torch.zeros(1, dtype=torch.float64, requires_grad=True)
-    with_increment(q[:1].detach(), at_rest, step).backward()
-    assert at_rest.grad.item() == 2.0
 
 
 def test_what_spans_decades_is_compressed_and_all_else_is_linear(config):
@@ -186,6 +186,9 @@ def test_a_configuration_survives_json(config):
         ({"columns": 15}, "model.columns: 15 longitudes have no opposite meridians"),
         ({"kernel": 4}, "model.kernel: 4 is even"),
         ({"increment": [1.0]}, "model.increment: needs 3 positive numbers"),
+        ({"thickness": [(0.0, 0.0)] * 3}, "model.thickness: needs 3 positive numbers"),
+        ({"interval": 0.0}, "model.interval"),
+        ({"reach": 8}, "model.latitude: fewer rows"),
         ({"latitude": [10.0, 30.0, 20.0, 40.0]}, "model.latitude: does not ascend"),
         ({"width": 0}, "model.width"),
         ({"latitude": [-45.0, 45.0]}, "model.latitude: fewer rows"),
@@ -199,7 +202,11 @@ def test_a_configuration_that_contradicts_itself_is_refused(options, message, co
 
 @pytest.mark.parametrize(
     ("name", "scaling", "problem"),
-    [("ua", (1.0, 3.0, 1.0), "mean of 'ua' must be 0"), ("ta", (1.0, 0.0, 0.0), "not positive")],
+    [
+        ("ua", (1.0, 3.0, 1.0), "mean of 'ua' must be 0"),
+        ("ta", (1.0, 0.0, 0.0), "not positive"),
+        ("ta", (1.0, math.nan, 1.0), "not finite"),
+    ],
 )
 def test_scales_that_cannot_be_are_refused(name, scaling, problem, config):
     with pytest.raises(UsageError, match=problem):

@@ -5,7 +5,7 @@ import pytest
 import torch
 import xarray as xr
 
-from co2net_phys.fluxes.driver_fields import DriverFields
+from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.inversions import Inversions
 from co2net_phys.fluxes.regions import (
     cell_areas,
@@ -75,7 +75,7 @@ class CoarseLand:
         """A table of towers in some land cells, all days of good quality."""
         random = np.random.default_rng(5)
         cells = self.land[random.choice(len(self.land), sites, replace=False)]
-        inputs = DriverFields(self.drivers, "drivers.nc").at(np.arange(len(self.days)), cells)
+        inputs = DriverStore(self.drivers, "drivers.nc").at(np.arange(len(self.days)), cells)
         nee = self.nee[:, cells[:, 0], cells[:, 1]].T + bias
         nee = nee + noise * random.standard_normal(nee.shape)
         places = [

@@ -12,7 +12,7 @@ from co2net_phys.fluxes.bridge_fitting import BridgeSettings, fit_bridges
 from co2net_phys.fluxes.bridges import BridgeOperator
 from co2net_phys.fluxes.constraints import RegionalYears
 from co2net_phys.fluxes.data import FluxData
-from co2net_phys.fluxes.driver_fields import DriverFields
+from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.folds import make_folds
 from co2net_phys.fluxes.inversions import Inversions
 from co2net_phys.fluxes.learner import REGIONS, TOWERS, FluxLearner
@@ -44,7 +44,7 @@ def bridges(coarse_land):
 
 @pytest.fixture(scope="module")
 def regions(coarse_land, bridges):
-    fields = DriverFields(coarse_land.drivers, "drivers.nc")
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
     return RegionalYears(fields, bridges, coarse_land.inversions())
 
 
@@ -52,7 +52,7 @@ def regions(coarse_land, bridges):
 def data(coarse_land, regions):
     records = tower_records(coarse_land.towers(), "towers.nc")
     fold = make_folds(records.reporting, regions.years, count=4, held_out_years=1)[0]
-    return FluxData(records, fold, regions, batch_size=3000)
+    return FluxData(records, fold, regions)
 
 
 def test_records_are_good_days_with_all_that_is_needed(coarse_land):
@@ -84,7 +84,7 @@ def test_tables_without_use_are_refused(coarse_land):
 
 
 def test_drivers_are_read_where_and_when_they_are_asked_for(coarse_land):
-    fields = DriverFields(coarse_land.drivers, "drivers.nc")
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
     assert np.array_equal(np.argwhere(fields.land), coarse_land.land)
     values = fields.at(np.array([4, 900]), coarse_land.land[[7, 3]])
     row, column = coarse_land.land[3]
@@ -96,8 +96,8 @@ def test_drivers_are_read_where_and_when_they_are_asked_for(coarse_land):
     sea = np.argwhere(~fields.land)[:1]
     with pytest.raises(DataError, match=r"drivers\.nc: WAI2: missing on land"):
         fields.at(np.array([0]), sea)
-    with pytest.raises(DataError, match="not daily"):
-        DriverFields(coarse_land.drivers.isel(time=[0, 1, 3]), "drivers.nc")
+    with pytest.raises(DataError, match="not one value a day"):
+        DriverStore(coarse_land.drivers.isel(time=[0, 1, 3]), "drivers.nc")
 
 
 def test_regional_samples_are_whole_years(regions, coarse_land, bridges):
@@ -115,7 +115,7 @@ def test_regional_samples_are_whole_years(regions, coarse_land, bridges):
 
 
 def test_years_that_are_not_whole_are_left_out(coarse_land, bridges):
-    fields = DriverFields(coarse_land.drivers.isel(time=slice(31, None)), "drivers.nc")
+    fields = DriverStore(coarse_land.drivers.isel(time=slice(31, None)), "drivers.nc")
     everything = coarse_land.inversions()
     short = Inversions(everything.months[:30], everything.nee[:, :30])
     assert RegionalYears(fields, bridges, everything).years == (2002, 2003)
@@ -125,40 +125,37 @@ def test_years_that_are_not_whole_are_left_out(coarse_land, bridges):
         RegionalYears(fields, bridges, shorter)
 
 
-def test_an_epoch_sees_every_training_day_once(data):
-    steps = list(data.steps(epoch=2))
-    assert len(steps) == data.batches_per_epoch == -(-len(data.training) // 3000)
-    rows = np.concatenate([positions for ((_, positions, _),) in steps])
-    assert sorted(rows) == list(range(len(data.training)))
+def test_samples_hold_the_records_asked_for(data):
     sites = {data.training.codes[place] for place in np.unique(data.training.site)}
     assert sites == set(data.fold.training_sites)
-    for ((weight, positions, sample),) in steps:
-        assert weight == 1.0 and sample.stations is None
-        np.testing.assert_array_equal(sample.towers.nee, data.training.nee[positions])
-    other = np.concatenate([positions for ((_, positions, _),) in data.steps(epoch=3)])
-    assert not np.array_equal(rows, other)
+    rows = np.array([7, 3, 900])
+    sample = data.sample(rows, epoch=2, step=1)
+    assert sample.stations is None
+    np.testing.assert_array_equal(sample.towers.nee, data.training.nee[rows])
+    np.testing.assert_array_equal(sample.towers.drivers, data.training.drivers[rows])
 
 
-def test_a_resumed_epoch_goes_on_with_the_same_samples(data):
-    whole = list(data.steps(epoch=1))
-    for ((_, rows, one),), ((_, again, other),) in zip(
-        whole[1:], data.steps(epoch=1, done=1), strict=True
-    ):
-        np.testing.assert_array_equal(rows, again)
-        assert torch.equal(one.regions.inversions, other.regions.inversions)
+def test_what_is_drawn_depends_on_epoch_and_step_alone(data):
+    rows = np.arange(3)
+    drawn = [
+        [float(data.sample(rows, epoch, step).regions.inversions.sum()) for step in range(8)]
+        for epoch in (0, 1, 0)
+    ]
+    assert drawn[0] == drawn[2] != drawn[1]
+    assert len(set(drawn[0])) == len(data.fold.training_years)
 
 
 def test_held_out_years_are_not_learned_from(data):
     held_out = data.regions.sample(data.fold.validation_years[0]).inversions
-    for epoch in range(5):
-        for ((_, _, sample),) in data.steps(epoch):
-            assert not torch.equal(sample.regions.inversions, held_out)
+    for step in range(30):
+        sample = data.sample(np.arange(3), 0, step)
+        assert not torch.equal(sample.regions.inversions, held_out)
 
 
 def test_the_learner_adds_the_terms_as_printed(data, bridges):
     config = FluxConfig(statistics=data.training.statistics())
     learner = FluxLearner(FluxNetwork(config), bridges)
-    ((_, _, sample),) = next(data.steps(epoch=0))
+    sample = data.sample(np.arange(3000), 0, 0)
     with torch.no_grad():
         terms = learner(sample)
         towers = tower_loss(learner.model(sample.towers.drivers), sample.towers.nee)
@@ -173,7 +170,7 @@ def test_the_learner_adds_the_terms_as_printed(data, bridges):
 def test_towers_alone_are_equation_4(data):
     config = FluxConfig(statistics=data.training.statistics())
     learner = FluxLearner(FluxNetwork(config))
-    ((_, _, sample),) = next(data.steps(epoch=0))
+    sample = data.sample(np.arange(3000), 0, 0)
     terms = learner(sample._replace(regions=None))
     assert set(terms) == {TOWERS, TOTAL} and torch.equal(terms[TOWERS], terms[TOTAL])
     assert not list(learner.objective.parameters())
@@ -217,20 +214,20 @@ def test_towers_teach_the_rule_and_inversions_correct_their_bias(coarse_land, re
     records = tower_records(coarse_land.towers(sites=40, bias=0.5, noise=1.0), "towers.nc")
     fold = make_folds(records.reporting, regions.years, count=10, held_out_years=1)[0]
     truth = torch.from_numpy(coarse_land.nee[-365:][:, *coarse_land.land.T])
-    everywhere = DriverFields(coarse_land.drivers, "drivers.nc")
+    everywhere = DriverStore(coarse_land.drivers, "drivers.nc")
     last = np.arange(len(coarse_land.days) - 365, len(coarse_land.days))
     drivers = torch.from_numpy(everywhere.at(last, coarse_land.land))
-    offsets = {}
+    offsets, random = {}, np.random.default_rng(1)
     for name, constraint in (("ec", None), ("ec-atm", regions)):
-        flux_data = FluxData(records, fold, constraint, batch_size=5000)
+        flux_data = FluxData(records, fold, constraint)
         config = FluxConfig(statistics=flux_data.training.statistics())
         learner = FluxLearner(FluxNetwork(config), bridges if constraint else None)
         optimiser = torch.optim.AdamW(learner.parameters(), lr=0.01)
-        for epoch in range(12):
-            for ((_, _, sample),) in flux_data.steps(epoch):
-                optimiser.zero_grad()
-                learner(sample)[TOTAL].backward()
-                optimiser.step()
+        for step in range(100):
+            optimiser.zero_grad()
+            rows = random.integers(len(flux_data.training), size=5000)
+            learner(flux_data.sample(rows, 0, step))[TOTAL].backward()
+            optimiser.step()
         with torch.no_grad():
             offsets[name] = float((learner.model(drivers) - truth).mean())
     assert offsets["ec"] > 0.4
@@ -239,6 +236,4 @@ def test_towers_teach_the_rule_and_inversions_correct_their_bias(coarse_land, re
 
 def test_xarray_is_not_asked_for_more_than_it_has():
     with pytest.raises(DataError, match="no variable 'WAI2'"):
-        DriverFields(
-            xr.Dataset(coords={"time": np.array(["2001-01-01"], "datetime64[ns]")}), "d.nc"
-        )
+        DriverStore(xr.Dataset(coords={"time": np.array(["2001-01-01"], "datetime64[ns]")}), "d.nc")

@@ -11,7 +11,7 @@ from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.constraints import StationYears
 from co2net_phys.fluxes.data import FluxData
-from co2net_phys.fluxes.driver_fields import DriverFields
+from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.folds import make_folds
 from co2net_phys.fluxes.half_hourly import TO_GRAMS_PER_DAY
 from co2net_phys.fluxes.learner import STATIONS, TOWERS, FluxLearner
@@ -21,7 +21,7 @@ from co2net_phys.fluxes.physics_bridge_file import read_physics_bridge, write_ph
 from co2net_phys.fluxes.samples import StationSample, monthly_means, station_values
 from co2net_phys.fluxes.station_response import StationResponse
 from co2net_phys.fluxes.tower_records import tower_records
-from co2net_phys.inversion import transport_model
+from co2net_phys.fluxes.transport import BRIDGE_STEP
 from co2net_phys.inversion.observation_operator import StationOperator
 from co2net_phys.inversion.transport_model import TransportModel
 from co2net_phys.regridding import ConservativeRegridder
@@ -53,12 +53,14 @@ class Steady(Nothing):
         return self._flux[None]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def long_steps():
-    """Exactness does not depend on the time step; at this truncation it may be long."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(transport_model, "LONGEST_STEP", 21600.0)
-        yield
+LONG_STEP = 21600.0
+"""Seconds: exactness does not depend on the time step; at this truncation it may be long."""
+
+
+def transport_of(store, longest_step):
+    return TransportModel(
+        store, TRUNCATION, exchange=True, diffusivity=1e5, longest_step=longest_step
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +69,7 @@ def transport(small_world):
     world = small_world(frames=150).isel(station=slice(0, 5)).copy()
     start = np.datetime64("2001-01-01", "ns")
     world = world.assign_coords(time=start + np.arange(150) * np.timedelta64(12, "h"))
-    return TransportModel(
-        TrainingStore(world, "world.nc"), TRUNCATION, exchange=True, diffusivity=1e5
-    )
+    return transport_of(TrainingStore(world, "world.nc"), LONG_STEP)
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +195,7 @@ def test_lags_count_back_from_the_month_of_the_observation():
 
 def test_gradients_of_stations_by_weights(bridge, coarse_land):
     """d(station loss)/d(weights) in float64 against differences, through network and transport."""
-    fields = DriverFields(coarse_land.drivers, "drivers.nc")
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
     stations = StationYears(fields, bridge)
     assert stations.years == (2001,)
     sample = stations.sample(2001, 2, 10)
@@ -219,12 +219,12 @@ def test_gradients_of_stations_by_weights(bridge, coarse_land):
 
 
 def test_held_out_stations_are_not_seen_but_judge(bridge, coarse_land):
-    fields = DriverFields(coarse_land.drivers, "drivers.nc")
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
     records = tower_records(coarse_land.towers(), "towers.nc")
     fold = make_folds(records.reporting, stations=bridge.codes, count=5)[1]
-    data = FluxData(records, fold, stations=StationYears(fields, bridge), batch_size=5000)
+    data = FluxData(records, fold, stations=StationYears(fields, bridge))
     place = bridge.codes.index(fold.validation_stations[0])
-    ((_, _, sample),) = next(data.steps(0))
+    sample = data.sample(np.arange(5000), 0, 0)
     assert bool(torch.isnan(sample.stations.observed[:, place]).all())
     assert int(torch.isfinite(sample.stations.observed).sum()) == 4
     learner = FluxLearner(
@@ -236,6 +236,18 @@ def test_held_out_stations_are_not_seen_but_judge(bridge, coarse_land):
     with_stations = data.validation_error(learner)
     alone = FluxData(records, fold).validation_error(learner)
     assert np.isfinite(with_stations) and with_stations != alone
+
+
+def test_its_long_steps_tell_stations_what_short_ones_do(window, transport):
+    """Means over four days with the step of the bridge, and with one a sixth as long."""
+    found = []
+    for step in (BRIDGE_STEP, BRIDGE_STEP / 6):
+        model = transport_of(transport.store, step).window(
+            np.arange(40, 48), Nothing(transport.harmonics.grid.shape)
+        )
+        months = torch.zeros(len(model.forcing.moles), dtype=torch.int64)
+        found.append(replace(window, model=model, months=months).matrix())
+    assert float((found[0] - found[1]).norm() / found[1].norm()) < 0.02
 
 
 def test_files_hold_the_bridge(bridge, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from co2net_phys.fluxes.regional_loss import (
+    SPEED,
     UncertaintyWeighting,
     ensemble_distance,
     regional_loss,
@@ -63,7 +64,7 @@ def test_equations_9_to_11_by_hand():
     variance = {"towers": 4.0, "regions": 0.25}
     with torch.no_grad():
         for name, value in variance.items():
-            weighting.uncertainty[name].fill_(math.log(value))
+            weighting.uncertainty[name].fill_(math.log(value) / SPEED)
     expected = 3 / (2 * 4) + 0.4 / (2 * 0.25) + math.log(2) + math.log(0.5)
     assert float(weighting.total(terms).detach()) == pytest.approx(expected, rel=1e-6)
 
@@ -82,7 +83,10 @@ def test_the_best_variance_is_the_loss():
         return total
 
     optimiser.step(closure)
-    learned = {name: float(value.detach().exp()) for name, value in weighting.uncertainty.items()}
+    learned = {
+        name: math.exp(SPEED * float(value.detach()))
+        for name, value in weighting.uncertainty.items()
+    }
     assert learned == pytest.approx({"towers": 3.0, "regions": 0.4}, rel=1e-3)
 
 
@@ -127,7 +131,7 @@ def test_gradients_of_all_terms():
         weighted = torch.func.functional_call(Total(), learned, (terms,))
         return weighted + station_loss(values, observed, torch.full_like(values, 0.3))
 
-    scales = (tensor(0.3)[0].requires_grad_(), tensor(-0.7)[0].requires_grad_())
+    scales = (tensor(0.03)[0].requires_grad_(), tensor(-0.07)[0].requires_grad_())
     assert torch.autograd.gradcheck(total, (estimate, *scales))
 
 

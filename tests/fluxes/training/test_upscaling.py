@@ -7,7 +7,7 @@ import xarray as xr
 
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes import upscaling
-from co2net_phys.fluxes.driver_fields import DriverFields
+from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.network import FluxConfig, FluxNetwork
 from co2net_phys.fluxes.prior_nee import PriorNee
 from co2net_phys.fluxes.schema import CELL_AREA, DRIVERS, LAND_FRACTION, NEE
@@ -22,7 +22,7 @@ def network(seed, **fields):
 
 @pytest.fixture
 def drivers(coarse_land):
-    return DriverFields(coarse_land.drivers.isel(time=slice(0, 70)), "drivers.nc")
+    return DriverStore(coarse_land.drivers.isel(time=slice(0, 70)), "drivers.nc")
 
 
 def test_the_store_has_mean_and_spread_of_the_members(drivers, coarse_land, tmp_path):

@@ -127,6 +127,23 @@ def test_what_cannot_be_done_is_refused_before_any_fit(make_samples: Any) -> Non
         crossvalidate(samples, {"never": Never()}, ("sample",))
 
 
+def test_a_hold_out_tests_a_share_once(make_samples: Any) -> None:
+    samples = make_samples(400)
+    outcome = crossvalidate(samples, {"ridge": Ridge()}, ("sample", "day"), share=0.25)
+    for scheme in ("sample", "day"):
+        tested = outcome.tested[scheme]
+        assert len(tested) == pytest.approx(100, abs=10)
+        assert set(tested) == set(np.flatnonzero(np.isfinite(outcome.predictions[scheme]["ridge"])))
+        others = np.setdiff1d(np.arange(400), tested)
+        is_apart = not set(samples.time[tested].tolist()) & set(samples.time[others].tolist())
+        assert is_apart == (scheme == "day")
+    assert {row["n"] for row in score_rows(outcome, 20)} == {
+        len(t) for t in outcome.tested.values()
+    }
+    with pytest.raises(UsageError, match="other samples in each scheme"):
+        leak_rows(outcome)
+
+
 def test_pictures_show_every_method_and_scheme(make_samples: Any) -> None:
     samples = make_samples(200)
     outcome = crossvalidate(
