@@ -18,7 +18,7 @@ from co2net_phys.fluxes.bridge_check import check_bridges
 from co2net_phys.fluxes.inversions import Inversions, read_inversions
 from co2net_phys.fluxes.prior_nee import PriorNee
 from co2net_phys.fluxes.regions import monthly_sums
-from co2net_phys.fluxes.schema import REGIONAL_NEE
+from co2net_phys.fluxes.schema import REGIONAL_NEE, TROPIC
 from co2net_phys.fluxes.scores import regional_scores, tower_scores
 from co2net_phys.fluxes.towers import LEAST_QUALITY
 from co2net_phys.fluxes.world_folder import WorldFolder
@@ -29,9 +29,6 @@ Months = NDArray[np.datetime64]
 
 TRUTH, INVERSIONS, TOWERS, BRIDGES = "truth", "inversions", "towers", "bridges"
 """Names of what NEE is compared with, in scores."""
-
-TROPIC = 23.44
-"""Degrees: which towers count as tropical."""
 
 
 @dataclass(frozen=True)

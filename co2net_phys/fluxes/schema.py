@@ -9,8 +9,6 @@ Files, as `co2net_phys.fluxes.simulate` writes them and the readers take them:
   in time may lack that dimension; `LAND_FRACTION` and `CELL_AREA` on (latitude, longitude). NaN
   where there is no land of the 18 regions.
 * NEE store: `NEE` on (time, latitude, longitude), the same axes and land fraction.
-* tower table: `NEE`, `QUALITY` and the ten drivers on (site, time), coordinates `site_code`,
-  `site_latitude`, `site_longitude`; NaN where a tower did not measure.
 * inversions: `REGIONAL_NEE` on (member, time, region), one time a month (its first day).
 * background fluxes: mole fluxes of `BACKGROUND_FLUXES` on (time, latitude, longitude).
 """
@@ -167,6 +165,9 @@ REGION_CODES = tuple(region.code for region in REGIONS)
 
 GLOBE = "GLOBAL"
 """Name of the sum of all regions in scores."""
+
+TROPIC = 23.44
+"""Degrees of latitude: nearer the equator, towers count as tropical."""
 
 TROPICS, EXTRATROPICS = "TROPICS", "EXTRATROPICS"
 """Names of the sum of the tropical regions, and of all others, in scores."""

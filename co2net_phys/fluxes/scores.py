@@ -56,7 +56,8 @@ def regional_scores(
     """Scores of each region and of the globe.
 
     Args:
-        predicted, reference: (M, 18) sums over regions and months, PgC.
+        predicted: (M, 18) sums over regions and months, PgC.
+        reference: likewise.
         months: (M,) consecutive months. Annual scores use whole calendar years only.
 
     Returns:
@@ -89,7 +90,8 @@ def tower_scores(
     """Scores of daily exchange at towers.
 
     Args:
-        predicted, observed: (n,) g m-2 d-1 of carbon.
+        predicted: (n,) g m-2 d-1 of carbon.
+        observed: likewise.
         sites: (n,) number of the tower of each value.
         codes: of the towers, by number.
 

@@ -14,14 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.fluxes.fluxnet import MISSING
-from co2net_phys.fluxes.schema import REGION_CODES
+from co2net_phys.fluxes.schema import REGION_CODES, TROPIC
 from co2net_phys.fluxes.sites import Site
 from co2net_phys.fluxes.world import CarbonWorld
 
 Array = NDArray[np.float64]
-
-TROPIC = 23.44
-"""Degrees: towers nearer the equator lose respiration at night."""
 
 NORTHERN, TROPICAL = 30.0, 20.0
 """Degrees: where most towers stand, and where few do."""

@@ -6,18 +6,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from co2net_phys.data.opening import open_dataset
-from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.drivers import DriverStore
 from co2net_phys.fluxes.fluxnet import TowerRecord, read_tower_record
-from co2net_phys.fluxes.schema import DRIVERS, NEE, QUALITY, QUANTITIES, require
+from co2net_phys.fluxes.schema import DRIVERS
 from co2net_phys.fluxes.sites import Site
 
 Array = NDArray[np.float64]
@@ -118,20 +115,6 @@ def _places(
     return place[inside], inside
 
 
-def write_tower_table(table: TowerTable, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write the table as NetCDF or Zarr, see `co2net_phys.fluxes.schema`."""
-    axes = ("site", "time")
-    data: dict[str, tuple[tuple[str, str], NDArray[Any]]] = {
-        NEE: (axes, table.nee),
-        QUALITY: (axes, table.quality),
-    }
-    data |= {name: (axes, table.inputs[..., k]) for k, name in enumerate(DRIVERS)}
-    dataset = xr.Dataset(data, coords={"time": table.days.astype("datetime64[ns]")})
-    for name in data:
-        dataset[name].attrs = (dict(QUANTITIES) | dict(DRIVERS))[name].attributes
-    write_dataset(dataset.assign_coords(site_coordinates(table.sites)), path, overwrite=overwrite)
-
-
 def site_coordinates(sites: Sequence[Site]) -> dict[str, xr.Variable]:
     """Coordinates of the `site` dimension."""
     north = {"standard_name": "latitude", "units": "degrees_north"}
@@ -142,29 +125,3 @@ def site_coordinates(sites: Sequence[Site]) -> dict[str, xr.Variable]:
         "site_latitude": xr.Variable("site", [s.latitude for s in sites], north),
         "site_longitude": xr.Variable("site", [s.longitude for s in sites], east),
     }
-
-
-def read_tower_table(path: str | Path) -> TowerTable:
-    """Read what `write_tower_table` wrote.
-
-    Raises:
-        DataError: it cannot be read or lacks a variable or coordinate.
-    """
-    with open_dataset(path) as data:
-        require(data, str(path), (NEE, QUALITY, *DRIVERS), ("site", "time"))
-        names = ("site_code", "site_latitude", "site_longitude")
-        missing = [name for name in names if name not in data]
-        if missing:
-            raise DataError(f"{path}: no coordinate {missing[0]!r}; make the table again")
-        sites = tuple(
-            Site(str(code), float(north), float(east))
-            for code, north, east in zip(*(data[name].values for name in names), strict=True)
-        )
-        fields = [data[name].transpose("site", "time").values for name in DRIVERS]
-        return TowerTable(
-            sites,
-            data["time"].values.astype("datetime64[D]"),
-            np.stack(fields, axis=-1).astype(np.float32),
-            data[NEE].transpose("site", "time").values.astype(np.float64),
-            data[QUALITY].transpose("site", "time").values.astype(np.float64),
-        )

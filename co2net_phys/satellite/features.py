@@ -28,7 +28,8 @@ def features(
     Args:
         covariates: see `open_covariates`.
         day: UTC, datetime64[D].
-        latitude, longitude: degrees (n,), n ≥ 1.
+        latitude: degrees (n,), n ≥ 1.
+        longitude: degrees (n,).
 
     Returns:
         In the units of the covariates; NaN where a covariate is missing.

@@ -1,6 +1,6 @@
 """What the instruments report of a true day: clear places, kernels, noise, biases, bad retrievals.
 
-reported = xₐ + Σ h a (x − xₐ) + noise [+ bias of GOSAT] [+ a large error where flagged]
+reported = xₐ + Σ h a (x − xₐ) + noise, to which GOSAT adds a bias, and a flagged one a large error.
 """
 
 from __future__ import annotations

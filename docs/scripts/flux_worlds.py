@@ -1,6 +1,6 @@
 """Runs the commands of docs/how-to/fluxes.md on worlds of several seeds; prints a table.
 
-    python docs/scripts/flux_worlds.py FOLDER --seeds 0 1 2 --members 5 --months 6
+    python docs/scripts/flux_worlds.py FOLDER --seeds 0 1 2
 
 A file that is there already is not made again, so that a run can go on.
 """
@@ -9,10 +9,27 @@ import argparse
 import json
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
-MODELS = {"ec": None, "ec-atm": "bridges.json", "ec-stations": "physics.nc"}
-EPOCHS = {"ec": 40, "ec-atm": 100, "ec-stations": 100}
+
+class Stage(NamedTuple):
+    """A run, and the NEE that its regional bridges are fitted to, if it has such."""
+
+    name: str
+    model: str
+    members: int
+    epochs: int
+    priors: tuple[str, ...] = ()
+
+
+STAGES = (
+    Stage("ec", "ec", 5, 40),
+    Stage("ec-atm", "ec-atm", 5, 100, ("ec",)),
+    Stage("ec-atm-again", "ec-atm", 3, 60, ("ec", "ec-atm")),
+    Stage("ec-stations", "ec-stations", 2, 40),
+)
 PLACES = ("GLOBAL", "TROPICS", "EXTRATROPICS")
+MONTHS, TRANSPORT_DAYS = 6, 396
 
 
 def co2phys(made: Path, *words: object) -> None:
@@ -20,33 +37,43 @@ def co2phys(made: Path, *words: object) -> None:
         subprocess.run(["co2phys", "--quiet", *map(str, words)], check=True)
 
 
-def scores(folder: Path, seed: int, members: int, months: int) -> dict:
-    """Scores of all models in the world of one seed."""
-    world, transport = folder / "world", 31 * (months + 1) + 1
+def made(folder: Path, stage: Stage, physics: Path) -> Path:
+    """NEE of a stage."""
+    nee, world, more = folder / f"{stage.name}.zarr", folder / "world", []
+    if stage.priors:
+        bridges = folder / f"{stage.name}.json"
+        priors = [word for name in stage.priors for word in ("--nee", folder / f"{name}.zarr")]
+        co2phys(bridges, "bridge", "--kind", "regional", *priors, "--output", bridges)
+        more = ["--set", f"bridges={bridges}"]
+    elif stage.model == "ec-stations":
+        more = ["--set", f"bridges={physics}"]
+    run = folder / stage.name
+    co2phys(
+        nee, "train", "--model", stage.model, "--data", world, "--output", run, "--ensemble",
+        stage.members, "--epochs", stage.epochs, "--resume", "auto", *more,
+    )  # fmt: skip
+    co2phys(nee, "reconstruct", "--checkpoint", run, "--data", world, "--output", nee)
+    return nee
+
+
+def scores(folder: Path, seed: int) -> dict[str, dict]:
+    """Scores of every stage in the world of one seed."""
+    world, physics = folder / "world", folder / "physics.nc"
     co2phys(
         world, "simulate", "--preset", "carbon-world", "--truncation", 10, "--seed", seed,
-        "--set", "years=5", "--set", f"transport_days={transport}", "--output", world,
+        "--set", "years=5", "--set", f"transport_days={TRANSPORT_DAYS}", "--output", world,
     )  # fmt: skip
-    physics = folder / MODELS["ec-stations"]
     co2phys(
-        physics, "bridge", "--kind", "physics", "--data", world, "--months", months,
+        physics, "bridge", "--kind", "physics", "--data", world, "--months", MONTHS,
         "--output", physics,
     )  # fmt: skip
-    for model, bridges in MODELS.items():
-        run, nee = folder / model, folder / f"{model}.zarr"
-        more = ["--set", f"bridges={folder / bridges}"] if bridges else []
-        words = ["--ensemble", members, "--epochs", EPOCHS[model], "--resume", "auto"]
-        co2phys(nee, "train", "--model", model, "--data", world, "--output", run, *words, *more)
-        co2phys(nee, "reconstruct", "--checkpoint", run, "--data", world, "--output", nee)
-        if model == "ec":
-            regional = folder / MODELS["ec-atm"]
-            co2phys(regional, "bridge", "--kind", "regional", "--nee", nee, "--output", regional)
-    found = subprocess.run(
-        ["co2phys", "evaluate", "--json", "--truth", world, "--prediction"]
-        + [folder / f"{model}.zarr" for model in MODELS],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    return json.loads(found.stdout)["methods"]
+    found = {}
+    for stage in STAGES:
+        nee = made(folder, stage, physics)
+        words = ["co2phys", "evaluate", "--json", "--truth", world, "--prediction", nee]
+        answer = subprocess.run(words, check=True, capture_output=True)
+        (found[stage.name],) = json.loads(answer.stdout)["methods"].values()
+    return found
 
 
 def row(seed: int, name: str, found: dict) -> str:
@@ -65,13 +92,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--members", type=int, default=5)
-    parser.add_argument("--months", type=int, default=6)
     given = parser.parse_args()
     for seed in given.seeds:
         folder = given.folder / str(seed)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, found in scores(folder, seed, given.members, given.months).items():
+        for name, found in scores(folder, seed).items():
             print(row(seed, name, found), flush=True)
 
 

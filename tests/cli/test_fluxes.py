@@ -89,7 +89,7 @@ def test_the_whole_chain_of_the_regional_bridge(co2phys, carbon, ec, tmp_path):
     scores = json.loads(scored.out)["methods"]
     assert list(scores) == ["EC-ATM", "EC"]
     assert set(scores["EC"]) == {"truth", "inversions", "towers", "bridges"}
-    with xr.open_zarr(tmp_path / "ec.zarr") as store:
+    with xr.open_zarr(tmp_path / "ec.zarr", consolidated=False) as store:
         sites = store[NEE].mean("time") * store["land_fraction"] * store["cell_area"]
         annual = float(sites.sum()) * 1e-15 * 1095 / 3
     assert scores["EC"]["truth"]["GLOBAL"]["annual"]["mean"] == pytest.approx(annual, rel=1e-4)

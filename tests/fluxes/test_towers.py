@@ -22,8 +22,6 @@ from co2net_phys.fluxes.sites import Site, read_sites
 from co2net_phys.fluxes.towers import (
     find_records,
     join_towers,
-    read_tower_table,
-    write_tower_table,
 )
 
 TAIR = list(DRIVERS).index("Tair")
@@ -144,25 +142,6 @@ def test_samples_are_good_days_of_the_sites_asked_for(table):
     good = (table.quality[[2, 5]] >= 0.8) & np.isfinite(table.nee[[2, 5]])
     assert len(nee) == good.sum() > 0
     assert len(table.samples([2, 5], least_quality=0.0)[1]) > len(nee)
-
-
-def test_a_table_survives_its_file(table, tmp_path):
-    path = tmp_path / "towers.nc"
-    write_tower_table(table, path)
-    again = read_tower_table(path)
-    assert again.sites == table.sites
-    np.testing.assert_array_equal(again.days, table.days)
-    np.testing.assert_array_equal(again.inputs, table.inputs)
-    np.testing.assert_allclose(again.nee, table.nee, rtol=1e-6)
-    np.testing.assert_allclose(again.quality, table.quality, rtol=1e-6)
-    with xr.open_dataset(path) as data:
-        assert {data[name].attrs["units"] for name in DRIVERS} == {
-            quantity.units for quantity in DRIVERS.values()
-        }
-        broken = tmp_path / "broken.nc"
-        data.drop_vars("site_code").to_netcdf(broken)
-    with pytest.raises(DataError, match="no coordinate 'site_code'"):
-        read_tower_table(broken)
 
 
 def test_towers_at_sea_are_left_out_with_a_warning(write_daily_csv, drivers, sites, caplog):

@@ -48,7 +48,7 @@ def test_the_store_has_mean_and_spread_of_the_members(drivers, coarse_land, tmp_
 
 def test_one_member_has_no_spread(drivers, tmp_path):
     upscale([network(0)], drivers, tmp_path / "nee.zarr")
-    with xr.open_zarr(tmp_path / "nee.zarr") as store:
+    with xr.open_zarr(tmp_path / "nee.zarr", consolidated=False) as store:
         assert SPREAD not in store and NEE in store
 
 
