@@ -20,8 +20,15 @@ from co2net_phys.cli.simulate_options import (
     refuse_ignored,
     twin,
 )
-from co2net_phys.cli.simulate_worlds import WORLDS, simulate_world
+from co2net_phys.cli.simulate_worlds import (
+    WORLDS,
+    refuse_options_of_worlds,
+    simulate_world,
+)
 from co2net_phys.errors import UsageError
+
+INITIAL_OPTIONS = ("units", "time", "level", "select")
+"""Those of the initial field, without `initial_`."""
 
 
 def command(
@@ -148,28 +155,17 @@ def command(
     if preset in WORLDS and winds is None:
         simulate_world(context, preset, output, settings or [])
         return
-    for name, of_a_world in (("levels", levels), ("set", settings)):
-        if of_a_world is not None:
-            raise UsageError(f"--{name} has no effect without --preset columns; leave it out")
+    refuse_options_of_worlds(levels=levels, set=settings)
     if preset is not None and preset != "twin" and winds is None:
         refuse_changes(context, preset)
         _finish(benchmark(preset, days), output, resume, overwrite, dry_run, as_json)
         return
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
-    wind_options = {
-        "level": level,
-        "u_name": u_name,
-        "v_name": v_name,
-        "steady": steady or None,
-        "select": select,
-    }
-    initial_options = {
-        "units": initial_units,
-        "time": initial_time,
-        "level": initial_level,
-        "select": initial_select,
-    }
+    words = context.params
+    wind_options = {name: words[name] for name in ("level", "u_name", "v_name", "select")}
+    wind_options["steady"] = steady or None
+    initial_options = {name: words[f"initial_{name}"] for name in INITIAL_OPTIONS}
     given = wind_options | {f"initial_{name}": value for name, value in initial_options.items()}
     given |= {"initial": initial, "initial_var": initial_var}
     given |= {"spin_up": spin_up, "components": components or None}

@@ -40,6 +40,20 @@ def simulate_world(context: typer.Context, preset: str, output: Path, settings: 
     make(options, output, context.params)
 
 
+def refuse_options_of_worlds(**given: Any) -> None:
+    """Refuse options that only these worlds have.
+
+    Raises
+    ------
+    UsageError
+        naming the first that was given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            presets = ", ".join(WORLDS if name == "set" else ["columns"])
+            raise UsageError(f"--{name} has no effect without --preset {presets}; leave it out")
+
+
 def _columns(options: dict[str, Any], output: Path, params: dict[str, Any]) -> None:
     from co2net_phys.columns.simulate import columns_layout, simulate_columns
     from co2net_phys.columns.world import ColumnWorld, columns_config

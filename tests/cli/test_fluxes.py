@@ -64,6 +64,7 @@ def reconstruct(co2phys, run, data, output):
     assert done.code == 0, done.err
 
 
+@pytest.mark.slow
 def test_the_whole_chain_of_the_regional_bridge(co2phys, carbon, ec, tmp_path):
     reconstruct(co2phys, ec, carbon, "ec.zarr")
     plan = co2phys("bridge", "--kind", "regional", "--nee", "ec.zarr", "--output", "b.json",

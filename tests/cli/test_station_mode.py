@@ -75,6 +75,7 @@ def test_a_first_guess_of_the_field_is_refused(co2phys, folder):
     assert not (folder / "run").exists()
 
 
+@pytest.mark.slow
 def test_crossvalidate_with_a_store(co2phys, folder):
     arguments = (
         "crossvalidate", "--observations", "table.csv", "--methods", "mean,nearest", "--folds", "2",

@@ -52,6 +52,7 @@ def errors(task, predictions):
     return predictions.values - task.records.values
 
 
+@pytest.mark.slow
 def test_it_beats_the_mean_where_weather_tells_co2(world, tmp_path):
     task, path = world
     seen = []
@@ -129,6 +130,7 @@ def test_two_heights_of_a_tower_are_one_station(invented):
     assert np.isnan(places.values[0, ~known]).all()
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(world, tmp_path):
     task, path = world
     through = networks(path, tmp_path / "through").predict(task)

@@ -246,6 +246,7 @@ def test_inversions_as_written(world_folder, world, small_config):
     np.testing.assert_allclose(found.range, found.nee.max(axis=0) - found.nee.min(axis=0))
 
 
+@pytest.mark.slow
 def test_a_world_can_be_made_again_and_replaced(tmp_path):
     folders = [tmp_path / "one", tmp_path / "other"]
     stages = []

@@ -245,6 +245,7 @@ def test_a_failure_leaves_nothing_and_an_earlier_world_is_kept(config, folder, t
     assert (other / "thesis.txt").read_text() == "keep"
 
 
+@pytest.mark.slow
 def test_an_earlier_world_is_replaced_on_request(config, tmp_path):
     few = config.model_copy(update={"days": 1, "satellites": ("gosat",)})
     for days in (2, 1):

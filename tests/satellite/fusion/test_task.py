@@ -44,6 +44,7 @@ def test_members_of_an_ensemble_hold_out_the_same() -> None:
     assert one.seed != other.seed and one.hold_out_seed == other.hold_out_seed
 
 
+@pytest.mark.slow
 def test_it_learns_and_repeats_itself(make_samples: Any, tmp_path: Path) -> None:
     samples, fresh = make_samples(500), make_samples(200, seed=1)
     untrained = FusionTask(options(), samples, fresh).validation_error()
