@@ -27,9 +27,6 @@ from co2net_phys.cli.simulate_worlds import (
 )
 from co2net_phys.errors import UsageError
 
-INITIAL_OPTIONS = ("units", "time", "level", "select")
-"""Those of the initial field, without `initial_`."""
-
 
 def command(
     context: typer.Context,
@@ -162,10 +159,14 @@ def command(
         return
     if (preset is None) == (winds is None):
         raise UsageError("give either --preset twin or --winds (a file or an analytic wind)")
-    words = context.params
-    wind_options = {name: words[name] for name in ("level", "u_name", "v_name", "select")}
-    wind_options["steady"] = steady or None
-    initial_options = {name: words[f"initial_{name}"] for name in INITIAL_OPTIONS}
+    wind_options = {
+        "level": level, "u_name": u_name, "v_name": v_name, "steady": steady or None,
+        "select": select,
+    }  # fmt: skip
+    initial_options = {
+        "units": initial_units, "time": initial_time, "level": initial_level,
+        "select": initial_select,
+    }  # fmt: skip
     given = wind_options | {f"initial_{name}": value for name, value in initial_options.items()}
     given |= {"initial": initial, "initial_var": initial_var}
     given |= {"spin_up": spin_up, "components": components or None}

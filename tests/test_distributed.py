@@ -75,6 +75,7 @@ def test_two_processes_train_as_one(world, more):
     assert len(list((world / "two").glob("last*"))) == 2, "only the first process writes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [(), ("--set", "shard=true")], ids=["plain", "sharded"])
 def test_two_processes_play_against_each_other_as_one(world, more):
     train(world, "one", 1, network=CYCLEGAN)
@@ -88,6 +89,7 @@ def test_two_processes_play_against_each_other_as_one(world, more):
         assert {"adversarial", "cycle", "identity", "discriminator"} <= first.keys()
 
 
+@pytest.mark.slow
 def test_two_processes_resume_bit_for_bit(world):
     train(world, "through", 2, "--set", "epochs=2")
     train(world, "parts", 2, "--set", "save_every=1", "--set", "epochs=2")
