@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from co2net_phys.metrics import (
     median_absolute,
     root_mean_square,
 )
+from co2net_phys.metrics.bootstrap import DrawnSums
 from co2net_phys.regional_sums import SCORES, RegionalSums
 
 Floats = NDArray[np.floating[Any]]
@@ -85,28 +85,11 @@ _OF_ERRORS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Drawn(Mapping[str, Floats]):
-    """Sums at drawn positions, picked when they are asked for: no score needs all of them."""
-
-    sums: Mapping[str, Floats]
-    positions: NDArray[np.intp]
-
-    def __getitem__(self, name: str) -> Floats:
-        return self.sums[name][self.positions]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.sums)
-
-    def __len__(self) -> int:
-        return len(self.sums)
-
-
 def _of(
     score: Callable[[Mapping[str, Floats]], Floats], sums: Mapping[str, Floats]
 ) -> Callable[..., Floats]:
     """Statistic of positions, drawn in place of values: a score needs several sums of each."""
-    return lambda drawn, axis: score(_Drawn(sums, drawn.astype(np.intp)))
+    return lambda drawn, axis: score(DrawnSums(sums, drawn.astype(np.intp)))
 
 
 def _site_sums(observed: Floats, predicted: Floats, site: NDArray[np.int64]) -> dict[str, Floats]:

@@ -11,7 +11,8 @@ NaN then.
 A NaN value makes the interval NaN. Drop the times without truth before, or pass `np.nanmean`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,23 @@ LEVEL = 0.95
 
 _VALUES_AT_ONCE = 2**22
 """Resampled values in memory at a time, 32 MiB."""
+
+
+@dataclass(frozen=True)
+class DrawnSums(Mapping[str, NDArray[Any]]):
+    """Sums at drawn positions, picked when they are asked for: no score needs all of them."""
+
+    sums: Mapping[str, NDArray[Any]]
+    positions: NDArray[np.intp]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.sums[name][self.positions]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sums)
+
+    def __len__(self) -> int:
+        return len(self.sums)
 
 
 class Interval(NamedTuple):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from co2net_phys.errors import UsageError
 from co2net_phys.metrics import Difference, Interval, cluster_bootstrap
+from co2net_phys.metrics.bootstrap import DrawnSums
 from co2net_phys.satellite.points import Floats, Integers
 
 SAMPLES = 1000
@@ -110,27 +110,10 @@ def ends(interval: Interval | Difference) -> dict[str, float]:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-@dataclass(frozen=True)
-class _Drawn(Mapping[str, Floats]):
-    """Sums of drawn blocks, picked when they are asked for."""
-
-    sums: Mapping[str, Floats]
-    positions: NDArray[np.intp]
-
-    def __getitem__(self, name: str) -> Floats:
-        return self.sums[name][self.positions]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.sums)
-
-    def __len__(self) -> int:
-        return len(self.sums)
-
-
 def _statistic(score: Callable[[Sums], Any], sums: Mapping[str, Floats]) -> Callable[..., Any]:
     """The score as a function of the drawn blocks (..., blocks)."""
 
     def statistic(positions: ArrayLike, axis: int = -1) -> Any:
-        return score(_Drawn(sums, np.asarray(positions).astype(np.intp)))
+        return score(DrawnSums(sums, np.asarray(positions).astype(np.intp)))
 
     return statistic
