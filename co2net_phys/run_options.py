@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from co2net_phys.errors import UsageError
+from co2net_phys.validated import validated
 
 MAY_DIFFER = (
     "device", "compile", "save_every", "keep", "tensorboard", "recompute", "series_on_device",
@@ -82,9 +82,4 @@ class RunOptions(BaseModel):
     @classmethod
     def validated(cls, options: dict[str, Any]) -> Self:
         """Return the options, or raise a one-line `UsageError` naming the wrong one."""
-        try:
-            return cls(**options)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "configuration"
-            raise UsageError(f"{where}: {first['msg']}; got {first['input']!r}") from error
+        return validated(cls, options)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from co2net_phys.assessed import Assessed
 from co2net_phys.distributed import Team
+from co2net_phys.errors import UsageError
 from co2net_phys.learned_model import LearnedModel
 from co2net_phys.task import Task
 
@@ -44,6 +45,18 @@ class Request:
     device: str = "auto"
     overwrite: bool = False
     progress: Callable[[int, int], None] = lambda done, total: None
+
+    def refuse_all_but(self, known: Collection[str], model: str) -> None:
+        """Refuse options that have no meaning for `model`, in words such as "an emulator".
+
+        Raises
+        ------
+        UsageError
+            naming the first of them.
+        """
+        for name in sorted(set(self.choices) - set(known)):
+            option = name.replace("_", "-")
+            raise UsageError(f"--{option} has no effect with {model}; leave it out")
 
 
 class System(Protocol):

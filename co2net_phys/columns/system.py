@@ -69,8 +69,7 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
     model, *others = trained.models
     if others or not isinstance(model, ColumnNetwork):
         raise UsageError("--checkpoint: a roll-out is of one emulator; give one member")
-    for name in sorted(set(request.choices) - {"split"}):
-        raise UsageError(f"--{name} has no effect with an emulator; leave it out")
+    request.refuse_all_but(("split",), "an emulator")
     store, split = open_columns(data), request.choices.get("split", "test")
     _require_same_columns(model.config, store)
     device = choose_device(request.device)

@@ -7,18 +7,18 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from co2net_phys.columns.circulation import Circulation, Flow
 from co2net_phys.columns.emissions import FireEmissions
 from co2net_phys.columns.levels import Array, Levels
 from co2net_phys.columns.weather import Air, ColumnWeather
-from co2net_phys.errors import UsageError
 from co2net_phys.simulation.clock import Clock
 from co2net_phys.solvers import Grid, SphericalHarmonics
 from co2net_phys.solvers.constants import SECONDS_PER_DAY
 from co2net_phys.solvers.layer_transport import LayerTransport
 from co2net_phys.solvers.vertical import convect, diffuse, redistribute
+from co2net_phys.validated import validated
 
 TIME_STEP = 21600.0
 """Seconds: four steps follow the course of a day; every process is stable with any step."""
@@ -71,13 +71,7 @@ class ColumnsConfig(BaseModel):
 
 def columns_config(**options: Any) -> ColumnsConfig:
     """Return the configuration, or raise a one-line `UsageError` naming the wrong option."""
-    try:
-        return ColumnsConfig(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {message}; got {first['input']!r}") from error
+    return validated(ColumnsConfig, options)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from co2net_phys.errors import UsageError
+from co2net_phys.validated import validated
 
 
 class CarbonWorldConfig(BaseModel):
@@ -46,11 +46,4 @@ class CarbonWorldConfig(BaseModel):
 
 def carbon_world_config(**options: Any) -> CarbonWorldConfig:
     """Return the configuration, or raise a one-line `UsageError` naming the wrong option."""
-    try:
-        return CarbonWorldConfig(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        text = f"{where}: {message}; got {first['input']!r}" if where else message
-        raise UsageError(text) from error
+    return validated(CarbonWorldConfig, options)

@@ -60,9 +60,7 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
     DataError
         The drivers do not suit the models, or the output cannot be written.
     """
-    for name in sorted(request.choices):
-        option = name.replace("_", "-")
-        raise UsageError(f"--{option} has no effect with a flux model; leave it out")
+    request.refuse_all_but((), "a flux model")
     device = choose_device(request.device)
     models = [model.to(device) for model in trained.models if isinstance(model, FluxNetwork)]
     if len(models) < len(trained.models):

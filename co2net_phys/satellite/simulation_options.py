@@ -6,10 +6,10 @@ from datetime import date
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from co2net_phys.errors import UsageError
 from co2net_phys.satellite.region import Region
+from co2net_phys.validated import validated
 
 Satellite = Literal["oco2", "oco3", "gosat"]
 
@@ -100,11 +100,4 @@ class SatelliteSimulationConfig(BaseModel):
 
 def satellite_simulation_config(**options: Any) -> SatelliteSimulationConfig:
     """Return the configuration, or raise a one-line `UsageError` naming the wrong option."""
-    try:
-        return SatelliteSimulationConfig(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # of options together: the message says it all
-            raise UsageError(first["msg"].removeprefix("Value error, ")) from error
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {first['msg']}; got {first['input']!r}") from error
+    return validated(SatelliteSimulationConfig, options)

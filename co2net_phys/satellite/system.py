@@ -57,8 +57,7 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
         The covariates do not cover region and days, or the output cannot be written.
     """
     choices = request.choices
-    for name in sorted(set(choices) - set(CHOICES)):
-        raise UsageError(f"--{name} has no effect with a fusion network; leave it out")
+    request.refuse_all_but(CHOICES, "a fusion network")
     networks = [model for model in trained.models if isinstance(model, ResNetLSTM)]
     region, days = _region(choices, trained.metadata), _days(choices, trained.metadata)
     covariates = open_covariates(*covariate_files(data))

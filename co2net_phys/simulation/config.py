@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from co2net_phys.errors import UsageError
 from co2net_phys.simulation.sources import COMPONENTS
+from co2net_phys.validated import validated
 
 Integrator = Literal[
     "auto", "rk4", "low-storage", "semi-lagrangian", "chebyshev", "exact-zonal", "exact-solid-body"
@@ -74,11 +74,4 @@ class SimulationConfig(BaseModel):
 
 def simulation_config(**options: Any) -> SimulationConfig:
     """Return the configuration, or raise a one-line `UsageError` naming the wrong option."""
-    try:
-        return SimulationConfig(**options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # of options together: the message says it all
-            raise UsageError(first["msg"].removeprefix("Value error, ")) from error
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{where}: {first['msg']}; got {first['input']!r}") from error
+    return validated(SimulationConfig, options)
