@@ -95,7 +95,7 @@ class Inversion:
         )
         grid, clock = self.transport.harmonics.grid, self.transport.clock
         self.flux: PriorFlux = (
-            InventedFlux(self.transport.geography, clock, settings.seed)
+            InventedFlux(self.transport.geography, clock)
             if flux_file is None
             else FileFlux(flux_file, grid, clock)
         )

@@ -40,8 +40,8 @@ class InventedFlux:
 
     components = COMPONENTS
 
-    def __init__(self, geography: Geography, clock: Clock, seed: int) -> None:
-        self._sources = SurfaceSources(geography, clock, seed)
+    def __init__(self, geography: Geography, clock: Clock) -> None:
+        self._sources = SurfaceSources(geography, clock, seed=None)
 
     def at(self, seconds: float) -> NDArray[np.float64]:
         """See `PriorFlux`."""

@@ -88,10 +88,10 @@ def petagrams_to_micromoles(petagrams_of_carbon: float) -> float:
 class SurfaceSources:
     """Fluxes of every component at any moment, each (nlat, nlon) in µmol m-2 s-1.
 
-    `seed` decides which days the fires flare up.
+    `seed` decides which days the fires flare up; without one they burn as on the mean of all days.
     """
 
-    def __init__(self, geography: Geography, clock: Clock, seed: int = 0):
+    def __init__(self, geography: Geography, clock: Clock, seed: int | None = 0):
         self.geography, self.clock, self.seed = geography, clock, seed
 
     def flux(self, component: str, seconds: float, cloudiness: Field | float = 0.0) -> Field:
@@ -188,11 +188,15 @@ class SurfaceSources:
         total = np.zeros_like(self.geography.latitude)
         for number, (pattern, peak) in enumerate(self._fire_patterns):
             season = np.exp((np.cos(2 * np.pi * (year - peak)) - 1) * 5)
-            flare = np.random.default_rng([self.seed, 3, number, days + 10**6]).lognormal(
-                -0.32, 0.8
-            )
-            total += pattern * season * flare
+            total += pattern * season * self._flare(number, days)
         return total * rhythm * self._fire_scale
+
+    def _flare(self, number: int, day: int) -> float:
+        """How a fire burns on a day; 1 on the mean of all days."""
+        if self.seed is None:
+            return 1.0
+        random = np.random.default_rng([self.seed, 3, number, day + 10**6])
+        return float(random.lognormal(-0.32, 0.8))
 
     @cached_property
     def _fire_scale(self) -> float:

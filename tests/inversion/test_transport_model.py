@@ -57,9 +57,9 @@ def test_what_is_not_finite_is_said_in_one_line(laboratory):
 def test_the_forcing_is_that_of_the_simulation(small_world):
     store = TrainingStore(small_world(frames=20), "world.nc")
     transport = TransportModel(store, 8, exchange=True, diffusivity=1e5)
-    flux = InventedFlux(transport.geography, transport.clock, seed=3)
+    flux = InventedFlux(transport.geography, transport.clock)
     model = transport.window(np.arange(4, 9), flux)
-    sources = SurfaceSources(transport.geography, transport.clock, 3)
+    sources = SurfaceSources(transport.geography, transport.clock, seed=None)
 
     def air(seconds):
         return Air(torch.hypot(*model.wind(seconds)).numpy(), 0.5)
@@ -72,6 +72,21 @@ def test_the_forcing_is_that_of_the_simulation(small_world):
     for time in (4 * 10800.0, 6 * 10800.0):  # whole hours, where the simulation's table has them
         ours = model.forcing.source(factors)(time, tracer)
         assert torch.allclose(ours, simulated(time, tracer[None])[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3])
+def test_no_world_tells_the_inversion_when_its_fires_flare_up(small_world, seed):
+    transport = TransportModel(
+        TrainingStore(small_world(frames=20), "world.nc"), 8, exchange=True, diffusivity=1e5
+    )
+    fires = COMPONENTS.index("fires")
+    known = InventedFlux(transport.geography, transport.clock)
+    true = SurfaceSources(transport.geography, transport.clock, seed)
+    noons = 86400.0 * (0.5 + np.arange(20))
+    ratio = [
+        known.at(noon)[fires].sum() / true.flux("fires", noon).sum() for noon in noons.tolist()
+    ]
+    assert np.std(ratio) > 0.1
 
 
 def test_regions_are_a_partition():
@@ -98,6 +113,6 @@ def test_a_gap_in_a_window_is_refused(small_world):
     data = small_world(frames=20)
     store = TrainingStore(data.isel(time=[*range(8), *range(10, 20)]), "world.nc")
     transport = TransportModel(store, 8, exchange=False, diffusivity=1e5)
-    flux = InventedFlux(transport.geography, transport.clock, 0)
+    flux = InventedFlux(transport.geography, transport.clock)
     with pytest.raises(DataError, match="frames are missing"):
         transport.window(np.arange(6, 12), flux)

@@ -43,6 +43,8 @@ def test_fires_burn_the_stated_carbon():
     ]
     assert np.mean(totals) == pytest.approx(sources.FIRE_PGC, rel=0.12)
     assert np.std(totals) > 0, "seeds change the fires"
+    steady = petagrams("fires", SurfaceSources(GEOGRAPHY, CLOCK, seed=None), 25 * 3600.0)
+    assert steady == pytest.approx(np.mean(totals), rel=0.12)
 
 
 def test_a_petagram_of_carbon_is_half_a_ppm():
