@@ -142,9 +142,10 @@ def _methods(
         train = NetworkTraining(
             options, folder, console.command_line(), should_stop, request.resume
         )
-        found[name] = LearnedFusion(
-            train, options.hold_out, options.hold_out_blocks, options.hold_out_seed
-        )
+        # What the scheme leaves out, unless the file of options says something else.
+        is_chosen = "hold_out_blocks" in options.model_fields_set
+        blocks = options.hold_out_blocks if is_chosen else None
+        found[name] = LearnedFusion(train, options.hold_out, blocks, options.hold_out_seed)
     return found
 
 
@@ -161,7 +162,7 @@ def _say_plan(request: Request, samples: int, names: list[str], schemes: tuple[s
 
 def _give(outcome: Outcome, request: Request) -> None:
     from co2net_phys.assessed import Assessed, write_assessed
-    from co2net_phys.satellite.crossvalidation import leak_rows, score_rows
+    from co2net_phys.satellite.crossvalidation import FOLDS, leak_rows, score_rows
     from co2net_phys.satellite.crossvalidation_text import sections_of, text_of
 
     rows = score_rows(outcome)
@@ -170,7 +171,7 @@ def _give(outcome: Outcome, request: Request) -> None:
     found = {
         "samples": len(outcome.samples),
         "seed": request.seed,
-        "folds": None if request.hold_out is not None else request.folds,
+        "folds": None if request.hold_out is not None else request.folds or FOLDS,
         "hold_out": request.hold_out,
         "scores": rows,
         "leak": leaks,

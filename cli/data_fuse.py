@@ -52,7 +52,7 @@ def command(
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check files and options; write nothing.")
+        bool, typer.Option("--dry-run", help="Check options and one file of each satellite.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
@@ -88,11 +88,12 @@ def _say_plan(
     from co2net_phys.satellite.schema import feature_names
 
     record = SoundingRecord(files, region, options)
+    record.require_readable()
     rows, columns = region.shape
     plan: dict[str, Any] = {
         **record.described(),
         "cells": [rows, columns],
-        "features": len(feature_names(open_covariates(*stores).names)),
+        "features": len(feature_names(open_covariates(*stores, region=region).names)),
     }
     text = {name.replace("_", " "): value for name, value in plan.items()}
     text |= {"cells": f"{rows} × {columns}", "written": "nothing (dry run)"}

@@ -11,6 +11,7 @@ from co2net_phys.data.atomic import remove
 from co2net_phys.errors import DataError
 from co2net_phys.run_folder import has_state
 from co2net_phys.same_run import require_same_options
+from co2net_phys.satellite.folds import Blocks
 from co2net_phys.satellite.models import FusionRunOptions
 from co2net_phys.satellite.network import ResNetLSTM
 from co2net_phys.satellite.points import Samples
@@ -27,7 +28,7 @@ class NetworkTraining:
     Attributes
     ----------
     options
-        Of every run.
+        Of every run; what it keeps back together is told by each call.
     folder
         Where the runs are.
     command
@@ -44,8 +45,8 @@ class NetworkTraining:
     should_stop: Callable[[], bool] = lambda: False
     continued: bool = False
 
-    def __call__(self, training: Samples, validation: Samples) -> ResNetLSTM:
-        """Return the network with the lowest error at the validation samples.
+    def __call__(self, training: Samples, validation: Samples, blocks: Blocks) -> ResNetLSTM:
+        """Return the network with the lowest error at the validation samples, which are blocks.
 
         Raises
         ------
@@ -56,11 +57,12 @@ class NetworkTraining:
         Interrupted
             It was stopped.
         """
+        options = self.options.model_copy(update={"hold_out_blocks": blocks})
         name = f"{training.digest}-{validation.digest}"
         folder = self.folder / name
         best, is_unfinished = folder / "best", has_state(folder)
         if not (self.continued and best.exists() and not is_unfinished):
-            task = FusionTask(self.options, training, validation, description={"samples": name})
+            task = FusionTask(options, training, validation, description={"samples": name})
             goes_on = self.continued and is_unfinished
             callbacks = Callbacks(should_stop=self.should_stop)
             begin(task, folder, [], list(self.command), callbacks, goes_on).run()
@@ -69,5 +71,5 @@ class NetworkTraining:
         model, metadata = load(best)
         if not isinstance(model, ResNetLSTM):
             raise DataError(f"{best}: holds no fusion network; begin again with --overwrite")
-        require_same_options(folder, metadata, self.options)
+        require_same_options(folder, metadata, options)
         return model

@@ -12,6 +12,7 @@ import shlex
 import socket
 import subprocess
 import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -89,7 +90,9 @@ def provenance_attributes(
         "co2phys_seed": "none" if seed is None else str(seed),
         "co2phys_configuration": json.dumps(configuration, sort_keys=True, default=str),
         "co2phys_libraries": json.dumps(library_versions(), sort_keys=True),
-        "co2phys_input_sha256": json.dumps({p.name: sha256_of(p) for p in map(Path, inputs)}),
+        "co2phys_input_sha256": json.dumps(
+            {name: sha256_of(path) for name, path in named_inputs(inputs).items()}
+        ),
     }
 
 
@@ -129,8 +132,30 @@ def git_commit() -> str:
     return commit + ("-dirty" if _git(package, "status", "--porcelain") else "")
 
 
-def sha256_of(path: Path) -> str:
+def named_inputs(inputs: Sequence[Path]) -> dict[str, Path]:
+    """Return inputs by the shortest end of their path that no other input has.
+
+    Most have a name of their own; the members of an ensemble differ in a folder above.
+    """
+    paths = list(dict.fromkeys(map(Path, inputs)))
+    names: dict[Path, str] = {}
+    length = 0
+    while len(names) < len(paths):
+        length += 1
+        ends = Counter(path.parts[-length:] for path in paths)
+        for path in paths:
+            end = path.parts[-length:]
+            if path not in names and (ends[end] == 1 or length > len(path.parts)):
+                names[path] = "/".join(end)
+    return {names[path]: path for path in paths}
+
+
+def sha256_of(path: Path, *, with_values: bool = False) -> str:
     """Return the SHA-256 of a file, or of a Zarr store's metadata files in sorted order.
+
+    Args:
+        path: what is read.
+        with_values: count all files of a Zarr store; then all of it must be read.
 
     Raises:
         DataError: ``path`` cannot be read.
@@ -141,7 +166,7 @@ def sha256_of(path: Path) -> str:
             with path.open("rb") as stream:
                 return hashlib.file_digest(stream, "sha256").hexdigest()
         for entry in sorted(path.rglob("*")):
-            if entry.name in _ZARR_METADATA:
+            if entry.name in _ZARR_METADATA or (with_values and entry.is_file()):
                 digest.update(entry.relative_to(path).as_posix().encode() + b"\0")
                 digest.update(entry.read_bytes())
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Maps against samples of satellites, those of the training and those held out from it."""
+"""Maps against samples of satellites: those learned from, and those that ended the training."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from co2net_phys.satellite.points import Floats, Integers, Samples
 from co2net_phys.satellite.scores import SCORES, scores
 from co2net_phys.satellite.statistics import DailyMeans, daily_means, summary
 from co2net_phys.satellite.statistics_text import statistics_tables
+
+OPTIMISTIC = (
+    "Validation samples chose the best epoch, so their errors are optimistic; the error on days "
+    "that a network has not seen at all comes from co2phys crossvalidate --samples"
+)
 
 
 def assess(maps: DailyMaps, samples: Samples, parts: Mapping[str, Integers]) -> Assessed:
@@ -84,17 +89,16 @@ def _sections(
     table = Table(
         ["samples", "n", *SCORES],
         [
-            [name.replace("_", " "), row["n"], *(row[score]["value"] for score in SCORES)]
+            [name, row["n"], *(row[score]["value"] for score in SCORES)]
             for name, row in values["samples"].items()
         ],
         caption="Maps against samples (RMSE, MAE and bias in ppm)",
         decimals=3,
     )
+    warning = [Paragraph(f"{OPTIMISTIC}.")] if "validation" in values["samples"] else []
     return [
-        Paragraph(
-            "Only what was held out says how good the maps are elsewhere; the noise of the "
-            "soundings is part of the errors."
-        ),
+        *warning,
+        Paragraph("The noise of the soundings is part of all errors."),
         table,
         Picture(agreement_figure(samples.xco2, found, "All samples"), "Maps against samples"),
         Heading("Means and growth"),
@@ -107,5 +111,7 @@ def _text(parts: Mapping[str, Mapping[str, Any]]) -> str:
     lines = [f"{'samples':<14}{'n':>8}" + "".join(f"{name:>9}" for name in SCORES) + "   (ppm)"]
     for name, row in parts.items():
         numbers = "".join(f"{row[score]['value']:9.3f}" for score in SCORES)
-        lines.append(f"{name.replace('_', ' '):<14}{row['n']:>8}{numbers}")
+        lines.append(f"{name:<14}{row['n']:>8}{numbers}")
+    if "validation" in parts:
+        lines.append(f"{OPTIMISTIC}.")
     return "\n".join(lines)

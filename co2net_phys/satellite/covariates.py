@@ -57,11 +57,13 @@ def daily(field: xr.DataArray, how: Literal["mean", "sum"] = "mean") -> xr.DataA
 def resample_bilinear(field: xr.DataArray, region: Region) -> xr.DataArray:
     """Interpolate a coarse field (..., latitude, longitude) to the centres of the region's cells.
 
-    Between the last centre of the field and its border, values are those of the last centre.
+    Between the last centre of the field and its border, values are those of the last centre; a
+    field of the whole circle may begin at any longitude.
 
     Raises:
         DataError: the field does not cover the region.
     """
+    field = _without_seam(field, region)
     latitude, longitude = _axes(field, region)
     turned = _turned(region.longitude, longitude)
     interpolate = BilinearInterpolator(
@@ -77,11 +79,12 @@ def resample_area_mean(field: xr.DataArray, region: Region) -> xr.DataArray:
     """Area-weighted mean (..., latitude, longitude) of a field over each cell of the region.
 
     Exact on the sphere; of the part that has values where some are missing, missing where less
-    than half of the cell has one.
+    than half of the cell has one. A field of the whole circle may begin at any longitude.
 
     Raises:
         DataError: the field does not cover the region.
     """
+    field = _without_seam(field, region)
     latitude, longitude = _axes(field, region)
     ascending = field.isel(
         latitude=np.argsort(latitude), longitude=np.argsort(longitude)
@@ -178,7 +181,7 @@ def write_covariates(
 
 def _mean_over(field: xr.DataArray, region: Region, rows: slice, columns: slice) -> xr.DataArray:
     """Area means of one tile, from the part of an ascending field that it overlaps."""
-    grid = _as_grid(
+    grid = grid_between(
         region.latitude_edges[rows.start : rows.stop + 1],
         _turned(
             region.longitude_edges[columns.start : columns.stop + 1], field["longitude"].values
@@ -187,16 +190,22 @@ def _mean_over(field: xr.DataArray, region: Region, rows: slice, columns: slice)
     parts = {}
     for name, edges in (("latitude", grid.latitude_edges), ("longitude", grid.longitude_edges)):
         bounds = cell_bounds(field[name].values)
-        first = int(np.searchsorted(bounds, edges[0], side="right")) - 1
-        last = int(np.searchsorted(bounds, edges[-1], side="left"))
-        parts[name] = slice(max(first, 0), last), bounds[max(first, 0) : last + 1]
-    source = _as_grid(parts["latitude"][1], parts["longitude"][1])
-    part = field.isel({name: found for name, (found, _) in parts.items()})
+        part = overlapped(bounds, edges)
+        parts[name] = part, bounds[part.start : part.stop + 1]
+    source = grid_between(parts["latitude"][1], parts["longitude"][1])
+    overlap = field.isel({name: found for name, (found, _) in parts.items()})
     regrid = ConservativeRegridder(source, grid)
-    return _applied(regrid, part, region.latitude[rows], region.longitude[columns])
+    return _applied(regrid, overlap, region.latitude[rows], region.longitude[columns])
 
 
-def _as_grid(rows: Floats, columns: Floats) -> LatLonGrid:
+def overlapped(bounds: Floats, edges: Floats) -> slice:
+    """Cells between `bounds` (n + 1,) that overlap those between `edges` (m + 1,), ascending."""
+    first = int(np.searchsorted(bounds, edges[0], side="right")) - 1
+    last = int(np.searchsorted(bounds, edges[-1], side="left"))
+    return slice(max(first, 0), min(last, len(bounds) - 1))
+
+
+def grid_between(rows: Floats, columns: Floats) -> LatLonGrid:
     """Cells between given edges; unlike other grids of that class they need not be global."""
     rows = np.clip(rows, -90.0, 90.0)
     return LatLonGrid((rows[1:] + rows[:-1]) / 2, (columns[1:] + columns[:-1]) / 2, rows, columns)
@@ -222,6 +231,20 @@ def _axes(field: xr.DataArray, region: Region) -> tuple[Floats, Floats]:
             )
         axes.append(values)
     return axes[0], axes[1]
+
+
+def _without_seam(field: xr.DataArray, region: Region) -> xr.DataArray:
+    """A field of the whole circle from opposite the region on; any other field as it is."""
+    if "longitude" not in field.dims or field.sizes["longitude"] < 2:
+        return field
+    longitude = np.asarray(field["longitude"].values, dtype=np.float64)
+    step = 360.0 / len(longitude)
+    if abs(np.ptp(longitude) + step - 360.0) > 0.01 * step:
+        return field
+    west = (region.west + region.east) / 2 - 180.0
+    eastward = west + np.mod(longitude - west, 360.0)
+    order = np.argsort(eastward)
+    return field.isel(longitude=order).assign_coords(longitude=eastward[order])
 
 
 def _turned(longitude: Floats, others: Floats) -> Floats:

@@ -9,7 +9,7 @@ each scheme.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,26 +35,45 @@ SCHEMES: tuple[Blocks, ...] = ("sample", "pass", "day", "month", "tile")
 JUDGED_BY: Blocks = "week"
 """Blocks that intervals draw: the same in all schemes, and longer than weather lasts."""
 
-Train = Callable[[Samples, Samples], ResNetLSTM]
-"""Trains a network on the first samples, and stops by its error at the second."""
+Train = Callable[[Samples, Samples, Blocks], ResNetLSTM]
+"""Trains a network on the first samples, and stops by its error at the second, which are blocks."""
 
 
 @dataclass(frozen=True)
 class LearnedFusion:
-    """The network as a method: keeps days back from what it learns, to stop in time.
+    """The network as a method: keeps samples back from what it learns, to stop in time.
 
-    These days come from the training part of a fold, never from its test.
+    They come from the training part of a fold, never from its test, and are blocks of the kind that
+    the scheme leaves out: a network that stops by whole days does not do what the paper does with
+    random samples.
+
+    Attributes
+    ----------
+    train
+        See `Train`.
+    validation_share
+        Of the samples, kept back.
+    blocks
+        What is kept back together; None: what the scheme leaves out, days without a scheme.
+    seed
+        Of the choice.
     """
 
     train: Train
     validation_share: float = 0.1
-    blocks: Blocks = "day"
+    blocks: Blocks | None = None
     seed: int = 0
+
+    def for_scheme(self, scheme: Blocks) -> LearnedFusion:
+        """Return the method that stops by blocks of the scheme, unless it has blocks of its own."""
+        return self if self.blocks else replace(self, blocks=scheme)
 
     def fit(self, samples: Samples) -> NetworkPredictor:
         """Return the trained network."""
-        split = hold_out(block_labels(samples, self.blocks), self.validation_share, self.seed)
-        return NetworkPredictor(self.train(samples.at(split.training), samples.at(split.test)))
+        blocks = self.blocks or "day"
+        split = hold_out(block_labels(samples, blocks), self.validation_share, self.seed)
+        network = self.train(samples.at(split.training), samples.at(split.test), blocks)
+        return NetworkPredictor(network)
 
 
 @dataclass(frozen=True)
@@ -120,9 +139,13 @@ def crossvalidate(
     done, fits = 0, len(methods) * sum(map(len, splits.values()))
     for scheme, parts in splits.items():
         found[scheme] = {name: np.full(len(samples), np.nan) for name in methods}
+        fitting = {
+            name: method.for_scheme(scheme) if isinstance(method, LearnedFusion) else method
+            for name, method in methods.items()
+        }
         for number, fold in enumerate(parts, start=1):
             training, test = samples.at(fold.training), samples.at(fold.test)
-            for name, method in methods.items():
+            for name, method in fitting.items():
                 progress(f"{scheme}, fold {number} of {len(parts)}, {name}", done / fits)
                 found[scheme][name][fold.test] = prediction(method.fit(training), test)
                 done += 1

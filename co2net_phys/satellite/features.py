@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from co2net_phys.satellite.covariate_store import CovariateMap, Covariates, Window
+from co2net_phys.satellite.covariate_map import CovariateMap, Window
+from co2net_phys.satellite.covariate_store import Covariates
 from co2net_phys.satellite.schema import (
     MONTH_DAYS,
     TIME_FEATURES,

@@ -24,7 +24,7 @@ from co2net_phys.plotting import (
     set_titles,
 )
 from co2net_phys.satellite.points import Floats
-from co2net_phys.satellite.statistics import DailyMeans
+from co2net_phys.satellite.statistics import DailyMeans, is_part_of_a_year
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1a1a1a")
 _MARKERS = "osD^vP*"
@@ -106,7 +106,8 @@ def agreement_figure(observed: Floats, predicted: Floats, title: str) -> Figure:
 def period_figure(maps: xr.DataArray, title: str) -> Figure:
     """Maps (period, latitude, longitude) of a region on one colour scale, one panel each.
 
-    Periods without a value are left out.
+    Periods without a value are left out. A year has the number of its days in its title where the
+    coordinate "annual_days" says that some are missing.
 
     Raises
     ------
@@ -126,12 +127,20 @@ def period_figure(maps: xr.DataArray, title: str) -> Figure:
     limits = robust_limits(maps.values)
     for panel, part in zip(panels, order, strict=False):
         mesh = _draw_region(panel, part[0], limits)
-        set_titles(panel, str(part[periods].values[0]))
+        set_titles(panel, _period_name(part))
     for panel in panels[len(order) :]:
         panel.set_axis_off()
     add_colour_bar(figure, mesh, list(panels), CO2_UNITS, maps.values, vertical=True)
     figure.suptitle(title, fontsize=TITLE_SIZE + 2, fontweight="bold")
     return figure
+
+
+def _period_name(part: xr.DataArray) -> str:
+    """Label of the only period of some maps."""
+    label = part[part.dims[0]].values[0]
+    days = int(part["annual_days"].values[0]) if "annual_days" in part.coords else None
+    is_part = days is not None and is_part_of_a_year(int(label), days)
+    return f"{label} ({days} days)" if is_part else str(label)
 
 
 def thinned(maps: xr.DataArray) -> xr.DataArray:

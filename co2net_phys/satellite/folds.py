@@ -12,6 +12,7 @@ import numpy as np
 
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.points import Integers, Samples
+from co2net_phys.satellite.schema import SENSORS
 
 Blocks = Literal["sample", "day", "week", "month", "pass", "tile"]
 BLOCKS: tuple[Blocks, ...] = get_args(Blocks)
@@ -33,7 +34,8 @@ def block_labels(samples: Samples, blocks: Blocks, tile_degrees: float = TILE_DE
     "sample": each is its own block, which is what random splits are made of. "day", "week" and
     "month" are those of the calendar, weeks from Thursday on as 1970 began. "pass" is what the
     same sensors saw on one day: satellites in sun-synchronous orbits cross a region the size of a
-    province once a day in daylight. "tile" is a square of the map, over all days.
+    province once a day in daylight; where OCO-2 and OCO-3 met in a cell, both tracks of the day are
+    one. "tile" is a square of the map, over all days.
     """
     if blocks == "sample":
         return np.arange(len(samples))
@@ -46,9 +48,16 @@ def block_labels(samples: Samples, blocks: Blocks, tile_degrees: float = TILE_DE
     else:
         unit = {"day": "D", "week": "W", "month": "M", "pass": "D"}[blocks]
         period = samples.time.astype(f"datetime64[{unit}]").astype(np.int64)
-        sensors = samples.sensors if blocks == "pass" else np.zeros_like(period)
+        sensors = _tracks(samples, period) if blocks == "pass" else np.zeros_like(period)
         keys = np.stack([period, sensors]).astype(np.float64)
     return np.unique(keys, axis=1, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _tracks(samples: Samples, day: Integers) -> Integers:
+    """Sensors (n,) whose track each sample is on; those that met on its day count as one."""
+    both = SENSORS["oco2"] | SENSORS["oco3"]
+    met = np.isin(day, day[samples.sensors & both == both])
+    return np.where(met & (samples.sensors & both > 0), both, samples.sensors)
 
 
 def k_folds(labels: Integers, count: int, seed: int) -> list[Fold]:

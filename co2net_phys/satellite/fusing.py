@@ -141,7 +141,7 @@ def fuse(
         raise UsageError(f"--output {target}: samples are written as Zarr; end it in .zarr")
     if not files:
         raise UsageError("no Lite files; give those of OCO-2, OCO-3 or GOSAT")
-    known = open_covariates(*covariates)
+    known = open_covariates(*covariates, region=region)
     record = SoundingRecord(files, region, chosen)
     with atomic_target(target, overwrite=overwrite) as temporary:
         model = record.gosat_model(watch)
@@ -197,6 +197,16 @@ class SoundingRecord:
     def days(self, watch: Watch) -> Iterator[tuple[Soundings, Tally]]:
         """Soundings of one or a few whole days at a time, in order, and the counts of the files."""
         return self._read(sorted(self._files), watch)
+
+    def require_readable(self) -> None:
+        """Open the first file of each satellite.
+
+        Raises:
+            DataError: it cannot be read, or is no Lite file.
+        """
+        paths = [path for day in sorted(self._files) for path in self._files[day]]
+        for path in {lite_sensor(path): path for path in reversed(paths)}.values():
+            read_lite(path, self._region, accept_unflagged=self._options.accept_unflagged)
 
     def described(self) -> dict[str, Any]:
         """What there is, in plain values: files, sensors, first and last day of the files."""

@@ -199,11 +199,13 @@ def _deming(pairs: Coincidences, reliability: float) -> LinearMap:
     """
     ratio = float((pairs.oco_error**2).mean() / max((pairs.gosat_error**2).mean(), 1e-12))
     count, centre = len(pairs), float(pairs.gosat.mean())
-    slope = float(_deming_slope(pairs.gosat, pairs.oco, ratio))
     level = float(pairs.oco.mean())
-    others = ~np.eye(count, dtype=bool)
-    left_out = np.array([_deming_slope(pairs.gosat[k], pairs.oco[k], ratio) for k in others])
-    slope_error = float(np.sqrt((count - 1) * left_out.var()))
+    x, y = pairs.gosat - centre, pairs.oco - level
+    sums = np.array([x @ x, x @ y, y @ y])
+    slope = float(_deming_slope(sums, ratio))
+    # Without pair i, a sum of products about the new means is smaller by n/(n − 1) of its product.
+    without = sums[:, None] - count / (count - 1) * np.stack([x * x, x * y, y * y])
+    slope_error = float(np.sqrt((count - 1) * _deming_slope(without, ratio).var()))
     misfit = pairs.oco - level - slope * (pairs.gosat - centre)
     residual = float(np.sqrt(misfit @ misfit / (count - 2)))
     level_error = residual / np.sqrt(count)
@@ -221,11 +223,16 @@ def _deming(pairs: Coincidences, reliability: float) -> LinearMap:
     )
 
 
-def _deming_slope(x: Floats, y: Floats, ratio: float) -> np.float64:
-    """Slope for errors whose variances are in `ratio` (y to x)."""
-    (sxx, sxy), (_, syy) = np.cov(x, y)
+def _deming_slope(sums: Floats, ratio: float) -> Floats:
+    """Slopes (...) for errors whose variances are in `ratio` (y to x).
+
+    Args:
+        sums: of products about the means (3, ...): of x with x, x with y, y with y.
+        ratio: see above.
+    """
+    sxx, sxy, syy = sums
     half = (syy - ratio * sxx) / 2
-    return np.float64((half + np.sqrt(half**2 + ratio * sxy**2)) / sxy)
+    return np.asarray((half + np.sqrt(half**2 + ratio * sxy**2)) / sxy)
 
 
 def _unit_vectors(cells: Cells, region: Region) -> NDArray[np.float64]:

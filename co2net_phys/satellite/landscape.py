@@ -57,13 +57,18 @@ class Landscape:
 
     def __init__(self, region: Region, seed: int) -> None:
         self.region, self.seed = region, seed
-        middle = (region.south + region.north) / 2
-        self._relief = [
-            (share, RandomField((seed, 10, n), length, np.inf, middle_latitude=middle))
-            for n, (length, share) in enumerate(RELIEF)
-        ]
-        self._lakes = RandomField((seed, 11), 25.0, np.inf, middle_latitude=middle)
-        self._farms = RandomField((seed, 12), 60.0, np.inf, middle_latitude=middle)
+
+        def field(key: tuple[int, ...], length_km: float) -> RandomField:
+            return RandomField(
+                (seed, *key),
+                length_km,
+                np.inf,
+                middle_latitude=(region.south + region.north) / 2,
+                middle_longitude=(region.west + region.east) / 2,
+            )
+
+        self._relief = [(share, field((10, n), length)) for n, (length, share) in enumerate(RELIEF)]
+        self._lakes, self._farms = field((11,), 25.0), field((12,), 60.0)
 
     def elevation(self, latitude: Floats, longitude: Floats) -> Floats:
         """Altitude of the ground in m (rows, columns); 0 over the sea."""

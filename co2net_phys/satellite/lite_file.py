@@ -105,12 +105,17 @@ def lite_day(path: str | Path) -> np.datetime64:
     """Day of a Lite file, datetime64[D], by its name or else by its first sounding.
 
     Raises:
-        DataError: it cannot be read or has no sounding.
+        DataError: its name has an impossible date, it cannot be read or has no sounding.
     """
     match = _DATE.search(Path(path).name)
     if match:
         digits = match[1]
-        return np.datetime64(f"20{digits[:2]}-{digits[2:4]}-{digits[4:]}", "D")
+        try:
+            return np.datetime64(f"20{digits[:2]}-{digits[2:4]}-{digits[4:]}", "D")
+        except ValueError as error:
+            raise DataError(
+                f"{path}: time: {digits} in its name is no date YYMMDD; correct the name"
+            ) from error
     with open_dataset(path) as root:
         times = _values(root, "time", str(path))
     if not times.size:
@@ -172,10 +177,12 @@ def lite_files(places: Iterable[Path]) -> list[Path]:
     """Files among `places`; a folder stands for the NetCDF files that it holds, by name.
 
     Raises:
-        DataError: a folder holds none.
+        DataError: a place is not there, or a folder holds none.
     """
     found: list[Path] = []
     for place in places:
+        if not place.exists():
+            raise DataError(f"{place}: no such file or folder; check the path")
         if not place.is_dir():
             found.append(place)
             continue

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
+from co2net_phys.data.units import mole_fraction_factor
 from co2net_phys.errors import DataError
 from co2net_phys.metrics import latitude_weights
 from co2net_phys.satellite.points import TARGET, Days, Floats
@@ -22,19 +23,29 @@ DIMENSIONS = ("time", "latitude", "longitude")
 
 
 class DailyMaps:
-    """XCO2 (time, latitude, longitude) of a file, or of a dataset in memory.
+    """XCO2 (time, latitude, longitude) of a file, or of a dataset in memory, in µmol mol-1.
 
     Raises
     ------
     DataError
-        There is no such variable, it has other dimensions, or its days do not ascend.
+        There is no such variable, it has other dimensions or no unit of a mole fraction, an axis
+        has no coordinate, or the days are no dates or do not ascend.
     """
 
     def __init__(self, data: xr.Dataset, source: str, name: str = TARGET) -> None:
         self.source = source
         if name not in data or set(data[name].dims) != set(DIMENSIONS):
             raise DataError(f"{source}: {name}: is not there as daily maps {DIMENSIONS}")
+        for axis in DIMENSIONS:
+            if axis not in data.coords:
+                raise DataError(f"{source}: {axis}: has no coordinate; give maps that have one")
+        if data["time"].dtype.kind != "M":
+            raise DataError(
+                f"{source}: time: no dates of the standard calendar; give it CF units such as "
+                "'days since 2000-01-01'"
+            )
         self._values = data[name].transpose(*DIMENSIONS)
+        self._factor = _factor(data[name], f"{source}: variable {name!r}")
         self.days: Days = data["time"].values.astype("datetime64[D]")
         self.latitude: Floats = data["latitude"].values
         self.longitude: Floats = data["longitude"].values
@@ -47,9 +58,9 @@ class DailyMaps:
         return cls(open_dataset(path), str(path), name)
 
     def __call__(self, tile: Tile) -> Floats:
-        """XCO2 (days, rows, columns) of a tile in float64, NaN where it is missing."""
+        """XCO2 (days, rows, columns) of a tile, µmol mol-1 in float64, NaN where it is missing."""
         with explained_reading_errors(self.source):
-            return np.asarray(self._values[tuple(tile)].values, dtype=np.float64)
+            return np.asarray(self._values[tuple(tile)].values, dtype=np.float64) * self._factor
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -117,3 +128,12 @@ class DailyMaps:
         """Chunks of the store, or the usual tile."""
         chunks = self._values.encoding.get("chunks")
         return TileSize(*chunks) if chunks else TileSize()
+
+
+def _factor(field: xr.DataArray, where: str) -> float:
+    """What brings a field into µmol mol-1."""
+    units = str(field.attrs.get("units", ""))
+    if units == "umol mol-1":  # to the bit, and a registry of units is slow
+        return 1.0
+    remedy = "correct the units attribute, for example to umol mol-1"
+    return mole_fraction_factor(units, where=where, remedy=remedy)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from co2net_phys.data.output_layout import (
 from co2net_phys.data.writer import is_zarr_path
 from co2net_phys.data.writer_backends import filled, write_zarr, zarr_variable
 from co2net_phys.data.writer_identity import attributes_of, refuse_another_run
-from co2net_phys.data.writer_lock import locked
+from co2net_phys.data.writer_lock import locked, one_at_a_time
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.covariate_store import Covariates
 from co2net_phys.satellite.features import features
@@ -95,7 +96,7 @@ def write_maps(
         region: what is mapped.
         days: ascending, datetime64[D].
         path: ``*.zarr``; while the run goes on, its tiles are in ``<name>.partial.zarr``.
-        attributes: provenance, for the store.
+        attributes: provenance, for the store; a continued run must have the same inputs in it.
         size: of a tile, which is a chunk of the store.
         overwrite: whether `path`, and without `resume` an unfinished run, may be replaced.
         resume: go on where an earlier run of the same configuration stopped.
@@ -118,8 +119,11 @@ def write_maps(
     partial = path.with_name(f"{path.name}.partial.zarr")
     described = {**attributes, TILING: _tiling(region, days, size)}
     with explained_writing_errors(path):
-        _begin(partial, region, days, size, described, overwrite=overwrite, resume=resume)
-        claim = locked(partial)
+        # Two that start together must see each other, not the other's half-made store.
+        with one_at_a_time(path.parent):
+            claim = _begin(
+                partial, region, days, size, described, overwrite=overwrite, resume=resume
+            )
         try:
             _fill(
                 partial, lambda t: tile_map(predictor, covariates, region, days, t), size, progress
@@ -162,29 +166,40 @@ def _begin(
     *,
     overwrite: bool,
     resume: bool,
-) -> None:
-    """Make the unfinished store, or make sure that it is one of this very run."""
-    if partial.exists() and resume:
-        there = attributes_of(partial)
-        refuse_another_run(partial, there, attributes)
-        if there.get(TILING) != attributes[TILING]:
-            raise UsageError(
-                f"{partial}: cannot be resumed, its region, days or tiles are others; repeat the "
-                "options of its first start, or begin again with --overwrite"
-            )
-        return
-    if partial.exists() and not overwrite:
-        raise DataError(
-            f"{partial}: is of an unfinished run; go on with --resume, or begin again with "
-            "--overwrite"
+) -> int:
+    """Make the unfinished store, or make sure that it is one of this very run; return the claim."""
+    with ExitStack() as claims:
+        if partial.exists():
+            claim = locked(partial)  # before anything: it may be another process that writes it
+            claims.callback(os.close, claim)
+            if resume:
+                _refuse_other_maps(partial, attributes)
+                claims.pop_all()
+                return claim
+            if not overwrite:
+                raise DataError(
+                    f"{partial}: is of an unfinished run; go on with --resume, or begin again with "
+                    "--overwrite"
+                )
+        beginning = partial.with_name(f"{partial.name}.new")
+        remove(beginning)
+        remove(partial)
+        chunks = dict(zip(XCO2.dimensions, size, strict=True))
+        empty = empty_maps(region, days, attributes)
+        write_zarr(empty, beginning, mode="w", chunk_sizes=chunks, compute=False)
+        os.rename(beginning, partial)
+        return locked(partial)
+
+
+def _refuse_other_maps(partial: Path, attributes: Mapping[str, str | float]) -> None:
+    """Raise unless an unfinished store is of this configuration, inputs, region, days, tiles."""
+    there = attributes_of(partial)
+    refuse_another_run(partial, there, attributes)
+    if there.get(TILING) != attributes[TILING]:
+        raise UsageError(
+            f"{partial}: cannot be resumed, its region, days or tiles are others; repeat the "
+            "options of its first start, or begin again with --overwrite"
         )
-    beginning = partial.with_name(f"{partial.name}.new")
-    remove(beginning)
-    remove(partial)
-    chunks = dict(zip(XCO2.dimensions, size, strict=True))
-    empty = empty_maps(region, days, attributes)
-    write_zarr(empty, beginning, mode="w", chunk_sizes=chunks, compute=False)
-    os.rename(beginning, partial)
 
 
 def empty_maps(region: Region, days: Days, attributes: Mapping[str, str | float]) -> xr.Dataset:

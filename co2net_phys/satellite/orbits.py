@@ -121,7 +121,7 @@ class CircularOrbit:
             margin_km: how far beside the region the track may run.
         """
         begin = seconds_after_epoch(day)
-        seconds = begin + np.arange(0.0, SECONDS_PER_DAY, _COARSE_SECONDS)
+        seconds = begin + np.arange(0.0, SECONDS_PER_DAY + _COARSE_SECONDS, _COARSE_SECONDS)
         latitude, longitude = self.ground_track(seconds)
         reach = np.degrees((margin_km * 1e3 + self.ground_speed * _COARSE_SECONDS) / EARTH_RADIUS_M)
         farthest = max(abs(region.south), abs(region.north)) + reach

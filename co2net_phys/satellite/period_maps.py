@@ -34,7 +34,8 @@ def write_period_maps(
 ) -> None:
     """Write "annual" (year), "seasonal" (season) and "monthly" (month) means of every cell as Zarr.
 
-    A mean is over the days that are known; NaN where none is.
+    A mean is over the days that are known; NaN where none is. The coordinates "annual_days",
+    "seasonal_days" and "monthly_days" say how many days of each period the record has.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def write_period_maps(
         "monthly": ("month", np.arange(1, 13), months_of(maps.days)),
     }
     with atomic_target(path, overwrite=overwrite) as temporary:
-        _begin(temporary, maps, {name: kind[:2] for name, kind in kinds.items()}, size, attributes)
+        _begin(temporary, maps, kinds, size, attributes)
         arrays = {name: zarr.open_array(temporary / name, mode="r+") for name in kinds}
         whole = (1, *maps.shape[1:])
         for done, place in enumerate(tiles(whole, size), start=1):
@@ -86,7 +87,7 @@ def _place_means(
 def _begin(
     path: Path,
     maps: DailyMaps,
-    kinds: Mapping[str, tuple[str, NDArray[np.str_] | Integers]],
+    kinds: Mapping[str, tuple[str, NDArray[np.str_] | Integers, Integers]],
     size: TileSize,
     attributes: Mapping[str, str | float],
 ) -> None:
@@ -95,10 +96,13 @@ def _begin(
         maps.latitude, maps.longitude,
         latitude_bounds(maps.latitude), cell_bounds(maps.longitude),
     )  # fmt: skip
-    for name, (axis, labels) in kinds.items():
+    for name, (axis, labels, period) in kinds.items():
         # Text of no fixed length, the only kind that Zarr v3 defines.
         values = labels.astype(object) if labels.dtype.kind == "U" else labels
         data = data.assign_coords({axis: xr.Variable(axis, values, {"long_name": axis})})
+        days = np.bincount(period, minlength=len(labels)).astype(np.int32)
+        counted = {"long_name": f"Days of each {axis} in the record", "units": "1"}
+        data = data.assign_coords({f"{name}_days": xr.Variable(axis, days, counted)})
         empty = dask.array.full(  # type: ignore[no-untyped-call]
             (len(labels), *maps.shape[1:]), np.nan, dtype=np.float32, chunks=-1
         )

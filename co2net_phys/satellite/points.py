@@ -83,9 +83,9 @@ class Samples(Points):
 
     @property
     def digest(self) -> str:
-        """A few letters that say which samples these are."""
-        found = hashlib.sha256()
-        for values in (self.time, self.latitude, self.longitude, self.xco2):
+        """A few letters that say which samples these are, and what is known of them."""
+        found = hashlib.sha256("\n".join(self.names).encode())
+        for values in (self.time, self.latitude, self.longitude, self.xco2, self.features):
             found.update(values.tobytes())
         return found.hexdigest()[:16]
 

@@ -33,6 +33,7 @@ class RandomField:
         days: float,
         *,
         middle_latitude: float,
+        middle_longitude: float,
         drift_m_s: tuple[float, float] = (0.0, 0.0),
         waves: int = 64,
     ) -> None:
@@ -43,6 +44,7 @@ class RandomField:
             length_km: correlation length L.
             days: correlation time T in the moving frame; infinite for a map that never changes.
             middle_latitude: degrees; where a degree of longitude is measured.
+            middle_longitude: degrees; opposite it, where the field has its seam, nothing is asked.
             drift_m_s: U, eastward and northward, m s-1.
             waves: N; with more of them a field is closer to Gaussian.
         """
@@ -52,12 +54,14 @@ class RandomField:
         self._frequencies = random.standard_normal(waves) / days  # rad d-1
         self._frequencies += kilometres_a_day @ self._wave_numbers
         self._phases = random.uniform(0, 2 * np.pi, waves)
+        self._middle_longitude = middle_longitude
         self._scale = np.array([KM_PER_DEGREE * np.cos(np.radians(middle_latitude)), KM_PER_DEGREE])
         self._amplitude = np.sqrt(2 / waves)
 
     def at(self, latitude: Floats, longitude: Floats, days: Floats | float) -> Floats:
         """Values at points (n,) and times in days (n,) or one for all."""
-        east, north = (self._scale[:, None] * np.stack([longitude, latitude]))[..., None]
+        places = np.stack([self._turned(longitude), latitude])
+        east, north = (self._scale[:, None] * places)[..., None]
         phase = east * self._wave_numbers[0] + north * self._wave_numbers[1] + self._phases
         phase -= np.asarray(days)[..., None] * self._frequencies
         return np.asarray(self._amplitude * np.cos(phase).sum(axis=-1))
@@ -65,8 +69,14 @@ class RandomField:
     def on_grid(self, latitude: Floats, longitude: Floats, days: float) -> Floats:
         """Values (latitude, longitude) at one time in days."""
         rows = np.exp(1j * np.outer(latitude * self._scale[1], self._wave_numbers[1]))
-        columns = np.exp(1j * np.outer(self._wave_numbers[0], longitude * self._scale[0]))
+        eastward = self._turned(longitude) * self._scale[0]
+        columns = np.exp(1j * np.outer(self._wave_numbers[0], eastward))
         rows *= np.exp(1j * (self._phases - days * self._frequencies))
         # The real part of the complex product, without its imaginary part.
         product = rows.real @ columns.real - rows.imag @ columns.imag
         return np.asarray(self._amplitude * product)
+
+    def _turned(self, longitude: Floats) -> Floats:
+        """Longitudes by the full turn that brings each nearest the middle: waves have no period."""
+        turns = np.round((np.asarray(longitude) - self._middle_longitude) / 360.0)
+        return np.asarray(longitude - 360.0 * turns)

@@ -148,7 +148,7 @@ NEIGHBOURHOOD = ("elevation", "ndvi", "population_density", *LAND_USE_COVARIATES
 surroundings of a cell are features too."""
 
 NEIGHBOURHOOD_CELLS = 5
-"""Width of these surroundings in cells of the covariate's own grid."""
+"""Width of these surroundings in cells of the covariate's own grid, or of the region if wider."""
 
 WEEK_DAYS = 7
 """Length of the trailing mean of the weather that ends with the day itself, in days."""

@@ -88,10 +88,10 @@ class SatelliteSimulationConfig(BaseModel):
             raise ValueError("region: fewer than two rows or columns; take a narrower spacing")
         for name in ("oco_noise", "gosat_noise"):
             low, high = getattr(self, name)
-            if not 0 <= low <= high <= 100:
+            if not 0 < low <= high <= 100:  # who reads a Lite file refuses a sounding without error
                 raise ValueError(
                     f"{name}: {low:g} to {high:g} is no range of standard deviations; "
-                    "give two numbers from 0 to 100, the smaller first"
+                    "give two numbers above 0 and up to 100, the smaller first"
                 )
         if len(set(self.satellites)) != len(self.satellites):
             raise ValueError("satellites: one is named twice; name each once")

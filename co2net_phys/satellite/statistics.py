@@ -111,6 +111,11 @@ def growth(days: Days, means: Floats) -> dict[str, Any]:
     }
 
 
+def is_part_of_a_year(year: int, days: int) -> bool:
+    """Whether a mean over so many days of a year lacks some of it."""
+    return days < (366 if isleap(year) else 365)
+
+
 def _whole_years(days: Days, means: Floats) -> dict[int, float]:
     """Mean of each year of which enough is known."""
     years, known = years_of(days), np.isfinite(means)

@@ -57,6 +57,7 @@ class Weather:
                 length_km,
                 days,
                 middle_latitude=self.middle_latitude,
+                middle_longitude=self.middle_longitude,
                 drift_m_s=DRIFT,
             )
 

@@ -12,9 +12,11 @@ import numpy as np
 
 from co2net_phys.assessed import Assessed
 from co2net_phys.data.opening import open_dataset
+from co2net_phys.data.writer_identity import INPUTS
 from co2net_phys.devices import choose_device
 from co2net_phys.distributed import Team
 from co2net_phys.errors import DataError, UsageError
+from co2net_phys.provenance import named_inputs, sha256_of
 from co2net_phys.satellite import assess_maps, assess_samples
 from co2net_phys.satellite.covariate_store import Covariates, covariate_files, open_covariates
 from co2net_phys.satellite.folds import Fold, block_labels, hold_out
@@ -33,7 +35,7 @@ CHOICES = ("region", "spacing", "start", "end", "resume")
 """Options of `co2phys reconstruct` that have a meaning here."""
 
 LEARNED_FROM = "co2phys_samples"
-"""Attribute of maps: samples that the network learned from, and which of them were held out."""
+"""Attribute of maps: samples that the network learned from, and which of them it validated with."""
 
 
 def task_of(options: FusionRunOptions, data: Path, team: Team) -> FusionTask:
@@ -60,7 +62,8 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
     request.refuse_all_but(CHOICES, "a fusion network")
     networks = [model for model in trained.models if isinstance(model, ResNetLSTM)]
     region, days = _region(choices, trained.metadata), _days(choices, trained.metadata)
-    covariates = open_covariates(*covariate_files(data))
+    files = covariate_files(data)
+    covariates = open_covariates(*files, region=region)
     for network in networks:
         _require_features(network, covariates)
     device = choose_device(request.device)
@@ -68,7 +71,11 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
     learned_from = {name: trained.metadata.get(name) for name in ("samples", "hold_out")}
     write_maps(
         EnsemblePredictor(members), covariates, region, days, output,
-        attributes={**request.attributes, LEARNED_FROM: json.dumps(learned_from)},
+        attributes={
+            **request.attributes,
+            LEARNED_FROM: json.dumps(learned_from),
+            INPUTS: _checksums(request.attributes, files),
+        },
         overwrite=request.overwrite,
         resume=bool(choices.get("resume", False)),
         progress=request.progress,
@@ -103,8 +110,15 @@ def assess(predictions: Sequence[Path], truth: Path) -> Assessed:
     return assess_samples.assess(maps, store.samples, parts)
 
 
+def _checksums(attributes: Mapping[str, Any], covariates: Sequence[Path]) -> str:
+    """Checksums of the weights, which the attributes have, and of all values of the covariates."""
+    found = json.loads(attributes.get(INPUTS, "{}"))
+    files = named_inputs(covariates).items()
+    return json.dumps(found | {name: sha256_of(file, with_values=True) for name, file in files})
+
+
 def held_out(samples: Samples, options: Mapping[str, Any]) -> Fold:
-    """Samples that a run with these options learns from, and those that it does not."""
+    """Samples that a run with these options learns from, and those that choose its best epoch."""
     labels = block_labels(samples, options["hold_out_blocks"])
     return hold_out(labels, options["hold_out"], options["hold_out_seed"])
 
@@ -118,7 +132,7 @@ def _description(store: SampleStore, split: Fold, options: FusionRunOptions) -> 
         "samples": {
             "digest": store.samples.digest,
             "learned_from": len(split.training),
-            "held_out": len(split.test),
+            "validation": len(split.test),
         },
         "hold_out": options.model_dump(include={"hold_out", "hold_out_blocks", "hold_out_seed"}),
     }
@@ -156,7 +170,7 @@ def _require_features(network: ResNetLSTM, covariates: Covariates) -> None:
 
 
 def _parts(store: SampleStore, learned_from: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Which samples were held out and which were learned from, if they are those of the training.
+    """Which samples chose the epoch and which were learned from, if they are those of the training.
 
     What the attribute of the maps does not say, or says of other samples, is "all" samples.
     """
@@ -168,4 +182,4 @@ def _parts(store: SampleStore, learned_from: str) -> dict[str, np.ndarray[Any, A
         split = held_out(store.samples, said["hold_out"])
     except (ValueError, LookupError, TypeError):
         return everything
-    return {"held_out": split.test, "training": split.training}
+    return {"validation": split.test, "training": split.training}

@@ -77,5 +77,5 @@ class FusionTask(Task):
         return (sample.to(self.device),)
 
     def validation_error(self) -> float:
-        """RMSE of XCO2 at the samples that were held out, µmol mol-1."""
+        """RMSE of XCO2 at the validation samples, µmol mol-1."""
         return validation_error(self.learner.model, self.validation)

@@ -64,7 +64,11 @@ class Truth:
         self.config, self.landscape, self.weather = config, landscape, weather
         self.region = config.region
         self._vegetation_noise = RandomField(
-            (config.seed, 14), 80.0, 25.0, middle_latitude=weather.middle_latitude
+            (config.seed, 14),
+            80.0,
+            25.0,
+            middle_latitude=weather.middle_latitude,
+            middle_longitude=weather.middle_longitude,
         )
 
     @cached_property

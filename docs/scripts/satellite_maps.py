@@ -29,7 +29,7 @@ RUNS = [
 def main(samples_path, world, output):
     """Write the scores of every run to a JSON file, after each."""
     samples = read_samples(Path(samples_path)).samples
-    covariates = open_covariates(*covariate_files(Path(world) / "covariates"))
+    covariates = open_covariates(*covariate_files(Path(world) / "covariates"), region=REGION)
     truth = DailyMaps.open(Path(world) / "truth.zarr")
     days = days_between(str(samples.time.min()), str(samples.time.max()))
     found = {}

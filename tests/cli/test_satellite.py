@@ -79,6 +79,12 @@ def test_from_soundings_to_scores(co2phys, files):
     )  # fmt: skip
     assert done.code == 0, done.err
     assert json.loads(done.out)["rows"] == json.loads(done.out)["columns"] == 10
+    with xr.open_dataset("maps.zarr", consolidated=False) as maps:
+        inputs = set(json.loads(maps.attrs["co2phys_input_sha256"]))
+    assert inputs == {
+        *(f"member-0{number}/best/model.safetensors" for number in (1, 2)),
+        *(path.name for path in Path("world/covariates").iterdir()),
+    }
     evaluate = ("evaluate", "--prediction", "maps.zarr", "--truth")
     done = co2phys(*evaluate, "world/truth.zarr", "samples.zarr", "--report", "out", "--json")
     assert done.code == 0, done.err
@@ -102,7 +108,7 @@ def test_from_soundings_to_scores(co2phys, files):
     done = co2phys(*evaluate, "samples.zarr", "--json")
     assert done.code == 0, done.err
     parts = json.loads(done.out)["samples"]
-    assert set(parts) == {"held_out", "training"} and 0 < parts["held_out"]["n"] < 200
+    assert set(parts) == {"validation", "training"} and 0 < parts["validation"]["n"] < 200
     done = co2phys("data", "periods", "maps.zarr", "--output", "means.zarr", "--report", "p.html")
     assert done.code == 0, done.err
     assert "growth" in done.out and Path("p.html").exists()
@@ -184,6 +190,8 @@ def test_leaving_out_in_several_ways(co2phys, files):
     assert json.loads(again.out) == first
     plan = json.loads(co2phys(*words, "--dry-run").out)
     assert plan["fits"] == 7 * 5 * 5
+    usual = co2phys(*words, "--methods", "trend-and-season", "--schemes", "sample")
+    assert json.loads(usual.out)["folds"] == 5
 
 
 @pytest.mark.parametrize(
@@ -235,6 +243,15 @@ def test_fusing_refuses(co2phys, files, words, code, said):
     done = co2phys("data", "fuse", *words, *rest)
     assert done.code == code and said in done.err, done.err
     assert "Traceback" not in done.err and not Path("x.zarr").exists()
+
+
+def test_a_dry_run_looks_at_the_files(co2phys, files):
+    words = ("--covariates", "world/covariates", *REGION, "--output", "x.zarr", "--dry-run")
+    done = co2phys("data", "fuse", "oco2_LtCO2_190901_x.nc4", *words)
+    assert done.code == 3 and "oco2_LtCO2_190901_x.nc4: no such file" in done.err
+    Path("oco2_LtCO2_190901_x.nc4").write_bytes(b"\x89HDF\r\n\x1a\n truncated")
+    done = co2phys("data", "fuse", "oco2_LtCO2_190901_x.nc4", *words)
+    assert done.code == 3 and "truncated or damaged" in done.err
 
 
 def test_spoilt_files(co2phys, files):
@@ -318,34 +335,3 @@ def test_scores_need_what_fits(co2phys, files):
         "evaluate", "--prediction", "fine.zarr", "--truth", "samples.zarr", "samples.zarr"
     )
     assert done.code == 2 and "need true maps" in done.err
-
-
-def test_the_real_file(co2phys, tmp_path):
-    """The OCO-2 file of the sample data: one sounding, without flag, names by another tool."""
-    data = Path(
-        os.environ.get("CO2PHYS_SAMPLE_DATA") or Path(__file__).parents[2] / "../shared/data"
-    ).resolve()
-    path = data / "satellite/oco2-spectrometer_oco2_20150131-336_co2-column.nc"
-    if not path.exists():
-        pytest.skip(f"no sample data in {data}; set CO2PHYS_SAMPLE_DATA")
-    with xr.open_dataset(path) as real:
-        north, east = (float(real[name].values.ravel()[0]) for name in ("lat", "lon"))
-        days = real["time"].values.astype("datetime64[D]").ravel()
-    south, west = np.floor(north) - 1, np.floor(east) - 1
-    axes = {
-        "time": (days[0] + np.arange(-31, 1)).astype("datetime64[ns]"),
-        "latitude": south + np.arange(0.5, 3), "longitude": west + np.arange(0.5, 3),
-    }  # fmt: skip
-    values = xr.DataArray(np.full((32, 3, 3), 10.0), axes, tuple(axes), attrs={"units": "degC"})
-    xr.Dataset({"temperature": values}).to_netcdf(tmp_path / "weather.nc")
-    region = f"{west},{south},{west + 3},{south + 3}"
-    words = ("data", "fuse", path, "--covariates", "weather.nc", "--region", region)
-    words += ("--spacing", "0.5", "--output", "real.zarr", "--json")
-    refused = co2phys(*words)
-    assert refused.code == 3 and "--accept-unflagged" in refused.err
-    done = co2phys(*words, "--accept-unflagged")
-    assert done.code == 0, done.err
-    assert json.loads(done.out)["samples"] == 1
-    with xr.open_dataset("real.zarr", consolidated=False) as samples, xr.open_dataset(path) as real:
-        assert 390 < float(samples["xco2"][0]) < 410
-        assert str(samples["time"].values[0])[:10] == "2015-01-31"

@@ -10,7 +10,7 @@ import xarray as xr
 
 from co2net_phys import provenance
 from co2net_phys.errors import DataError
-from co2net_phys.provenance import provenance_attributes, sha256_of
+from co2net_phys.provenance import named_inputs, provenance_attributes, sha256_of
 
 
 def test_attributes_are_text_and_repeat_the_run(tmp_path: Path) -> None:
@@ -46,6 +46,26 @@ def test_zarr_checksum_follows_the_metadata(tmp_path: Path) -> None:
         data.to_zarr(tmp_path / name, zarr_format=3, consolidated=False)
     assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "b")
     assert sha256_of(tmp_path / "a") != sha256_of(tmp_path / "c")
+    before = sha256_of(tmp_path / "a", with_values=True)
+    xr.Dataset({"x": ("t", [2.0], {"units": "K"})}).to_zarr(
+        tmp_path / "a", mode="w", zarr_format=3, consolidated=False
+    )
+    assert sha256_of(tmp_path / "a") == sha256_of(tmp_path / "b")
+    assert sha256_of(tmp_path / "a", with_values=True) != before
+
+
+def test_inputs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    members = [tmp_path / f"member-{n}/best/model.safetensors" for n in (1, 2)]
+    for number, member in enumerate(members):
+        member.parent.mkdir(parents=True)
+        member.write_bytes(bytes([number]))
+    (tmp_path / "wind.nc").write_bytes(b"wind")
+    inputs = [*members, tmp_path / "wind.nc", members[0]]
+    attributes = provenance_attributes("t", "s", "co2phys", None, inputs, {})
+    found = json.loads(attributes["co2phys_input_sha256"])
+    assert list(found) == [*(f"member-{n}/best/model.safetensors" for n in (1, 2)), "wind.nc"]
+    assert found["member-1/best/model.safetensors"] == sha256_of(members[0])
+    assert set(named_inputs([Path("a.nc"), Path("b/a.nc")])) == {"a.nc", "b/a.nc"}
 
 
 def test_a_missing_input_is_explained(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """GOSAT on the scale of OCO: pairs, the fit against a closed form, errors, refusals."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -83,6 +85,28 @@ def test_standard_errors_are_the_scatter_of_repeated_fits(regression):
     # 300 fits know a standard deviation to 4 %; the jackknife adds its own scatter.
     assert np.mean([model.slope_error for model in models]) == pytest.approx(slopes.std(), rel=0.15)
     assert slopes.mean() == pytest.approx(1.1, abs=4 * slopes.std() / np.sqrt(300))
+
+
+def test_the_jackknife_leaves_out_one_pair_after_the_other():
+    some = pairs(40, x_noise=0.8)
+    model = fit_linear_map(some, "deming")
+    ratio = (some.oco_error**2).mean() / (some.gosat_error**2).mean()
+    slopes = []
+    for left_out in range(40):
+        (sxx, sxy), (_, syy) = np.cov(
+            np.delete(some.gosat, left_out), np.delete(some.oco, left_out)
+        )
+        half = (syy - ratio * sxx) / 2
+        slopes.append((half + np.sqrt(half**2 + ratio * sxy**2)) / sxy)
+    assert model.slope_error == pytest.approx(np.sqrt(39 * np.var(slopes)), rel=1e-9)
+
+
+def test_many_pairs_take_little_memory():
+    tracemalloc.start()
+    fit_linear_map(pairs(20_000, x_noise=0.8), "deming")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # of 400 MB for each pair with each
 
 
 def test_noise_in_gosat_shrinks_the_ordinary_slope_as_the_reliability_says(caplog):

@@ -35,6 +35,11 @@ def test_the_name_tells_satellite_and_day(name, sensor):
     assert lite_day(name) == np.datetime64("2019-06-01")
 
 
+def test_an_impossible_date_in_a_name_is_refused():
+    with pytest.raises(DataError, match="191399 in its name is no date YYMMDD"):
+        lite_day("oco2_LtCO2_191399_B11210Ar_x.nc4")
+
+
 def test_gosat_has_no_operation_mode_and_other_units_are_converted(write_lite):
     values = PLACES[0], PLACES[1], XCO2
     path = write_lite(ACOS, *values, leave_out=("Sounding/operation_mode",))

@@ -136,6 +136,21 @@ def test_passes_find_every_second_over_the_region(west):
     assert covered.mean() < 0.01
 
 
+def test_a_pass_is_seen_to_the_end_of_the_day():
+    """OCO-2 crosses 156° W at 13:36 local time, which is midnight in Greenwich."""
+    orbit, region = oco2_orbit(), Region(-176.0, -30.0, -136.0, 60.0, 1.0)
+    ends = 0
+    for day in np.datetime64("2019-09-01") + np.arange(16):
+        midnight = orbits.seconds_after_epoch(day + 1)
+        seconds = midnight - np.arange(0.5, 10, 0.5)
+        over = region.cells(*orbit.ground_track(seconds))[2]
+        if over.any():
+            begin, end = orbit.passes(day, region, 10.0)[-1]
+            assert begin <= seconds[over].min() and end >= seconds[over].max()
+            ends += 1
+    assert ends > 0
+
+
 def test_places_do_not_depend_on_how_many_are_asked_for():
     orbit = CircularOrbit(7e6, 51.6, 10.0)
     many, one = orbit.ground_track(np.array([5.0, 1e8, 3.0])), orbit.ground_track(np.array([1e8]))

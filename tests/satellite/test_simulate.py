@@ -9,8 +9,9 @@ import xarray as xr
 
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.covariate_store import open_covariates
-from co2net_phys.satellite.covariate_world import surrounding_grid
+from co2net_phys.satellite.covariate_world import CoarseWeather, surrounding_grid
 from co2net_phys.satellite.lite_file import read_lite
+from co2net_phys.satellite.orbits import wrapped_longitude
 from co2net_phys.satellite.region import Region
 from co2net_phys.satellite.schema import COVARIATES, LAND_USE_COVARIATES, LEVELS, SENSORS
 from co2net_phys.satellite.simulate import plan, simulate_satellites, world
@@ -189,6 +190,34 @@ def test_the_weather_reaches_beyond_the_region():
         assert around.south < region.south and around.north > region.north
 
 
+@pytest.mark.parametrize("west", [-180.0, 172.0])
+def test_truth_and_weather_agree_at_the_date_line(west):
+    """Pressure and temperature of the weather's own grid, which begins on the other side."""
+    options = OPTIONS | {"west": west, "east": west + 10, "spacing": 0.5}
+    truth = world(satellite_simulation_config(**options))
+    weather, region, day = CoarseWeather(truth), truth.region, truth.config.dates[0]
+    fields = weather.fields(day)
+    sea_level = np.zeros(weather.region.shape)
+    places = weather.region.latitude, weather.region.longitude
+    systems = truth.weather.surface_pressure(*places, sea_level, day)
+    mine = truth.weather.surface_pressure(
+        region.latitude, region.longitude, np.zeros(region.shape), day
+    )
+    grid = np.meshgrid(region.latitude, region.longitude, indexing="ij")
+    found = at_places(systems, *places, (grid[0].ravel(), grid[1].ravel()))
+    np.testing.assert_allclose(found, mine.ravel(), atol=0.1)  # of systems of 6 hPa
+    assert np.isfinite(fields["temperature"]).all()
+    north, east = region.latitude[:5], region.longitude[:5]
+    moments = np.zeros(5)
+    np.testing.assert_allclose(
+        truth.weather.clearness_at(north, wrapped_longitude(east), moments),
+        truth.weather.clearness_at(north, east, moments),
+        atol=1e-9,
+    )
+    relief = truth.landscape.elevation(north, east - 360)
+    np.testing.assert_allclose(relief, truth.landscape.elevation(north, east), atol=1e-6)
+
+
 def test_a_day_is_the_same_however_many_days_are_asked_for(folder, config, tmp_path):
     short = config.model_copy(update={"start": config.start.replace(day=30), "days": 2})
     simulate_satellites(short, tmp_path / "short")
@@ -280,6 +309,7 @@ def test_the_plan_counts_what_comes(config):
         ({"cloud_fraction": float("nan")}, "cloud_fraction"),
         ({"oco_noise": (1.0, 0.5)}, "oco_noise"),
         ({"gosat_noise": (-1.0, 0.5)}, "gosat_noise"),
+        ({"oco_noise": (0.0, 0.0)}, "above 0"),
         ({"gosat_slope": 0.0}, "gosat_slope"),
         ({"start": "soon"}, "start"),
         ({"seed": -1}, "seed"),

@@ -124,7 +124,9 @@ def test_a_gaussian_spot_integrates_to_its_weight():
 def test_random_fields_have_unit_variance_and_the_stated_correlations():
     values, beside, later = [], [], []
     for seed in range(400):
-        one = RandomField((seed,), 100.0, 2.0, middle_latitude=0.0, drift_m_s=(10.0, 0.0))
+        one = RandomField(
+            (seed,), 100.0, 2.0, middle_latitude=0.0, middle_longitude=0.0, drift_m_s=(10.0, 0.0)
+        )
         zero = np.zeros(1)
         values.append(one.at(zero, zero, 0.0)[0])
         beside.append(one.at(zero, zero + 100 / KM_PER_DEGREE, 0.0)[0])
@@ -138,7 +140,9 @@ def test_random_fields_have_unit_variance_and_the_stated_correlations():
 @given(st.integers(0, 2**31), st.floats(-5000, 5000))
 @settings(max_examples=20, deadline=None)
 def test_a_random_field_is_the_same_on_grids_and_at_points(seed, days):
-    field = RandomField((seed, 3), 150.0, 1.5, middle_latitude=30.0, drift_m_s=(8.0, 1.0))
+    field = RandomField(
+        (seed, 3), 150.0, 1.5, middle_latitude=30.0, middle_longitude=100.0, drift_m_s=(8.0, 1.0)
+    )
     latitude, longitude = np.linspace(26, 34, 4), np.linspace(92, 108, 5)
     grid = field.on_grid(latitude, longitude, days)
     north, east = np.meshgrid(latitude, longitude, indexing="ij")

@@ -23,7 +23,7 @@ DAYS = np.datetime64("2019-01-01") + np.arange(30)
 
 def dataset(region: Region, values: Any) -> xr.Dataset:
     return xr.Dataset(
-        {"xco2": (("time", "latitude", "longitude"), values)},
+        {"xco2": (("time", "latitude", "longitude"), values, {"units": "umol mol-1"})},
         coords={
             "time": DAYS[: len(values)].astype("M8[ns]"),
             "latitude": region.latitude,
@@ -74,10 +74,12 @@ def test_samples_are_met_in_their_cell_and_day(truth: DailyMaps, region: Region)
         (), values + 0.5, np.ones(50, int), "made up",
     )  # fmt: skip
     np.testing.assert_array_equal(assess_samples.at_samples(truth, samples), values)
-    parts = {"held_out": np.arange(20), "training": np.arange(20, 50)}
-    found = assess_samples.assess(truth, samples, parts).scores
+    parts = {"validation": np.arange(20), "training": np.arange(20, 50)}
+    assessed = assess_samples.assess(truth, samples, parts)
+    assert "Validation samples chose the best epoch" in assessed.table
+    found = assessed.scores
     assert found["bias"] == pytest.approx(-0.5) and found["rmse"] == pytest.approx(0.5)
-    assert found["samples"]["held_out"]["n"] == 20 and found["samples"]["training"]["n"] == 30
+    assert found["samples"]["validation"]["n"] == 20 and found["samples"]["training"]["n"] == 30
     elsewhere = Samples(
         samples.time + 1000, samples.latitude, samples.longitude, samples.features, (),
         samples.xco2, samples.sensors, "elsewhere",

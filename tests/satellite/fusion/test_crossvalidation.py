@@ -16,6 +16,7 @@ from co2net_phys.satellite.crossvalidation import (
     score_rows,
 )
 from co2net_phys.satellite.figures import agreement_figure, leak_figure
+from co2net_phys.satellite.folds import Blocks
 from co2net_phys.satellite.network import FusionConfig, ResNetLSTM, statistics_of
 from co2net_phys.satellite.points import Samples
 from co2net_phys.satellite.simple_rivals import NearestDay, Ridge
@@ -87,18 +88,22 @@ def test_each_sample_is_told_by_a_method_that_has_not_seen_its_block(make_sample
     assert told == pytest.approx(np.linspace(0, 1, 11))
 
 
+def untrained(samples: Samples) -> ResNetLSTM:
+    torch.manual_seed(0)
+    return ResNetLSTM(
+        FusionConfig(
+            features=samples.names, statistics=statistics_of(samples),
+            first_width=2, widths=(2,), hidden=2,
+        )
+    )  # fmt: skip
+
+
 def test_the_network_keeps_whole_days_back_from_its_own_training(make_samples: Any) -> None:
     parts = []
 
-    def train(learn: Samples, check: Samples) -> ResNetLSTM:
+    def train(learn: Samples, check: Samples, blocks: Blocks) -> ResNetLSTM:
         parts.append((learn, check))
-        torch.manual_seed(0)
-        return ResNetLSTM(
-            FusionConfig(
-                features=learn.names, statistics=statistics_of(learn),
-                first_width=2, widths=(2,), hidden=2,
-            )
-        )  # fmt: skip
+        return untrained(learn)
 
     samples = make_samples(300)
     outcome = crossvalidate(samples, {"network": LearnedFusion(train)}, ("day",), folds=3)
@@ -107,6 +112,20 @@ def test_the_network_keeps_whole_days_back_from_its_own_training(make_samples: A
         assert not set(learn.time.tolist()) & set(check.time.tolist())
         assert len(check) == pytest.approx(0.1 * (len(learn) + len(check)), abs=10)
         assert len(learn) + len(check) == pytest.approx(200, abs=15)
+
+
+@pytest.mark.parametrize("chosen", [None, "week"])
+def test_the_network_stops_by_what_the_scheme_leaves_out(make_samples: Any, chosen: Any) -> None:
+    told = []
+
+    def train(learn: Samples, check: Samples, blocks: Blocks) -> ResNetLSTM:
+        shares_days = bool(set(learn.time.tolist()) & set(check.time.tolist()))
+        told.append((blocks, shares_days))
+        return untrained(learn)
+
+    methods = {"network": LearnedFusion(train, blocks=chosen), "ridge": Ridge()}
+    crossvalidate(make_samples(300), methods, ("sample", "day"), share=0.2)
+    assert told == ([("sample", True), ("day", False)] if chosen is None else [("week", False)] * 2)
 
 
 def test_what_cannot_be_done_is_refused_before_any_fit(make_samples: Any) -> None:

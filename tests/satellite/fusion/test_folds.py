@@ -67,6 +67,13 @@ def test_labels_by_hand(make_samples: Any) -> None:
     np.testing.assert_array_equal(block_labels(samples, "tile", 20.0), [1, 1, 1, 0, 1])
 
 
+def test_tracks_that_meet_in_a_cell_are_one_pass(make_samples: Any) -> None:
+    samples = make_samples(7)
+    samples.time[:] = np.array(["2019-01-30"] * 4 + ["2019-01-31"] * 3, "M8[D]")
+    samples.sensors[:] = [1, 2, 3, 4, 1, 2, 4]
+    np.testing.assert_array_equal(block_labels(samples, "pass"), [0, 0, 0, 1, 2, 3, 4])
+
+
 def test_folds_are_those_of_the_seed() -> None:
     labels = np.arange(50)
     one, same, other = (k_folds(labels, 5, seed)[0].test for seed in (1, 1, 2))

@@ -22,7 +22,7 @@ def truth(region: Region) -> DailyMaps:
     rng = np.random.default_rng(0)
     values = 410 + rng.normal(size=(30, *region.shape)).cumsum(axis=2) * 0.3
     data = xr.Dataset(
-        {"xco2": (("time", "latitude", "longitude"), values)},
+        {"xco2": (("time", "latitude", "longitude"), values, {"units": "umol mol-1"})},
         coords={
             "time": DAYS.astype("M8[ns]"),
             "latitude": region.latitude,

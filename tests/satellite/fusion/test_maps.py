@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import torch
 import xarray as xr
 
+from co2net_phys.data.writer_lock import locked
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.covariate_store import Covariates
 from co2net_phys.satellite.features import features
@@ -131,6 +133,22 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert again["xco2"].encoding["chunks"] == (8, 128, 128)
 
 
+def test_the_maps_of_a_running_process_are_left_alone(
+    covariates: Covariates, region: Region, tmp_path: Path
+) -> None:
+    partial = tmp_path / "maps.zarr.partial.zarr"
+    partial.mkdir()
+    (partial / "tile").write_text("precious")
+    claim = locked(partial)
+    for how in ({"overwrite": True}, {"resume": True}, {}):
+        with pytest.raises(DataError, match="another process is writing it"):
+            write(Sum(), covariates, region, tmp_path / "maps.zarr", **how)
+    assert (partial / "tile").read_text() == "precious"
+    os.close(claim)
+    write(Sum(), covariates, region, tmp_path / "maps.zarr", overwrite=True)
+    assert not partial.exists()
+
+
 def test_another_configuration_is_not_continued(
     covariates: Covariates, region: Region, tmp_path: Path
 ) -> None:
@@ -196,3 +214,27 @@ def test_maps_are_read_back(covariates: Covariates, region: Region, tmp_path: Pa
         DailyMaps.open(path, "co2")
     with pytest.raises(DataError, match="days do not ascend"):
         DailyMaps(data.isel(time=[1, 0]), "x")
+
+
+def test_maps_are_read_in_one_unit_and_need_coordinates(
+    covariates: Covariates, region: Region, tmp_path: Path
+) -> None:
+    data = write(Sum(), covariates, region, tmp_path / "maps.zarr").load()
+    whole = Tile(slice(0, 7), slice(0, 6), slice(0, 8))
+    moles = (1e-6 * data.astype(np.float64)).assign_coords(data.coords)
+    moles["xco2"].attrs["units"] = "mol mol-1"
+    np.testing.assert_allclose(DailyMaps(moles, "x")(whole), data["xco2"], rtol=1e-12)
+    part = DailyMaps(moles, "x").where(DailyMaps(data.isel(time=slice(2, 3)), "y"))
+    np.testing.assert_allclose(
+        part(whole._replace(days=slice(0, 1))), data["xco2"][2:3], rtol=1e-12
+    )
+    for wrong in ({"units": "K"}, {}):
+        spoilt = data.copy()
+        spoilt["xco2"].attrs = wrong
+        with pytest.raises(DataError, match=r"x: variable 'xco2' has units .* not a mole fraction"):
+            DailyMaps(spoilt, "x")
+    for axis in ("time", "latitude", "longitude"):
+        with pytest.raises(DataError, match=f"x: {axis}: has no coordinate"):
+            DailyMaps(data.drop_vars(axis), "x")
+    with pytest.raises(DataError, match="x: time: no dates"):
+        DailyMaps(data.assign_coords(time=np.arange(7)), "x")

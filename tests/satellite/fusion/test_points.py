@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,14 @@ def test_samples_come_from_a_store(make_samples: Any) -> None:
     assert found.names == samples.names and found.origin == "store"
     with pytest.raises(DataError, match="store: xco2: is missing"):
         Samples.of(dataset.drop_vars("xco2"), "store")
+
+
+def test_the_digest_knows_features_and_their_names(make_samples: Any) -> None:
+    one, other = make_samples(5), make_samples(5)
+    assert one.digest == other.digest
+    other.features[3, 1] += 1
+    renamed = replace(one, names=("a", *one.names[1:]))
+    assert len({one.digest, other.digest, renamed.digest}) == 3
 
 
 def test_lengths_must_agree(make_samples: Any) -> None:

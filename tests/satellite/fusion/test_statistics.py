@@ -22,6 +22,7 @@ from co2net_phys.satellite.statistics import (
     summary,
     years_of,
 )
+from co2net_phys.satellite.statistics_text import statistics_lines, statistics_tables
 from co2net_phys.satellite.tiles import TileSize
 
 
@@ -29,7 +30,7 @@ def maps_of(values: Any, first: str = "2018-12-30", latitude: Any = None) -> Dai
     days, rows, columns = values.shape
     latitude = 30 + 0.5 * np.arange(rows) if latitude is None else latitude
     data = xr.Dataset(
-        {"xco2": (("time", "latitude", "longitude"), values)},
+        {"xco2": (("time", "latitude", "longitude"), values, {"units": "umol mol-1"})},
         coords={
             "time": np.datetime64(first, "ns") + np.arange(days) * np.timedelta64(1, "D"),
             "latitude": latitude,
@@ -86,6 +87,15 @@ def test_summary_by_hand() -> None:
     assert step == {"2020": pytest.approx(2 + 93 / 366 - 93 / 364)}
     assert np.isnan(found["growth"]["annual_means"]["value"])  # two points are no fit
     assert "NaN" not in json_text(found)
+
+
+def test_a_part_of_a_year_says_how_many_days_it_has() -> None:
+    days = np.arange(np.datetime64("2019-09-01"), np.datetime64("2021-01-01"))
+    found = summary(DailyMeans(days, np.full(len(days), 410.0), np.ones(len(days))))
+    assert "annual    2019 410.00 (122 days), 2020 410.00\n" in statistics_lines(found)
+    annual = statistics_tables({"maps": found})[0]
+    assert list(annual.columns) == ["year", "maps, ppm", "days"]
+    assert [list(row) for row in annual.rows] == [["2019", 410.0, 122], ["2020", 410.0, 366]]
 
 
 def test_growth_of_a_known_rise() -> None:
@@ -147,6 +157,9 @@ def test_period_maps_by_hand(tmp_path: Path) -> None:
                 mean = np.where(known, np.nansum(part, axis=0) / known, np.nan)
             np.testing.assert_allclose(cut[name].sel({axis: label}), mean, rtol=1e-6)
     assert cut["seasonal"].sel(season="JJA").isnull().all()
+    assert cut["annual"]["annual_days"].values.tolist() == [2, 68]
+    assert cut["seasonal_days"].values.tolist() == [61, 9, 0, 0]
+    assert cut["monthly_days"].values.tolist() == [31, 28, 9, *(0,) * 8, 2]
     assert whole["annual"].sel(year=2019)[2, 2].isnull()
     with pytest.raises(DataError, match="already exists"):
         write_period_maps(maps, tmp_path / "cut.zarr", attributes={})
@@ -162,6 +175,9 @@ def test_pictures(tmp_path: Path) -> None:
     figure = period_figure(periods["seasonal"], "Seasons")
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles[:2] == ["DJF", "MAM"] and "JJA" not in titles
+    years = period_figure(periods["annual"], "Years")
+    titles = [axes.get_title(loc="left") for axes in years.figure.axes]
+    assert titles[:2] == ["2018 (2 days)", "2019 (68 days)"]
     assert picture_bytes(figure, dpi=40).startswith(b"\x89PNG")
     series = growth_figure(daily_means(maps), "Growth")
     assert len(series.axes[0].lines[1].get_xdata()) == 4  # December to March

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from co2net_phys.checkpoint import load_metadata
 from co2net_phys.distributed import Team
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.fusion_crossvalidation import NetworkTraining
@@ -116,6 +117,14 @@ def test_networks_of_folds_are_trained_once_and_taken_again(
     changed = NetworkTraining(options(epochs=4), tmp_path / "b", [], continued=True)
     with pytest.raises(UsageError, match="epochs = 3, not 4"):
         crossvalidate(samples, {"it": LearnedFusion(changed)}, ("day",), folds=2)
+
+
+def test_a_checkpoint_says_what_was_kept_back(make_samples: Any, tmp_path: Path) -> None:
+    samples = make_samples(60)
+    train = NetworkTraining(options(epochs=1), tmp_path, [])
+    train(samples.at(np.arange(50)), samples.at(np.arange(50, 60)), "sample")
+    (best,) = tmp_path.glob("*/best")
+    assert load_metadata(best)["config"]["hold_out_blocks"] == "sample"
 
 
 def test_mean_of_members(make_samples: Any, tmp_path: Path) -> None:
