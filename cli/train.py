@@ -141,6 +141,8 @@ def command(
 
     options = options_of(context, file, settings or [])
     config = family_of(options["architecture"]).options.validated(options)
+    # All at once: a member that cannot be is refused before the first is trained.
+    members = [config.member(number) for number in range(ensemble)] if ensemble > 1 else [config]
     folders, extra = _folders(output, ensemble, overwrite)
     continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
     with team_of(choose_device(config.device)) as team:
@@ -152,10 +154,9 @@ def command(
             return
         results = []
         for number, folder in enumerate(folders):
-            member = config if ensemble == 1 else config.member(number)
             if ensemble > 1:
                 console.say(f"member {number + 1} of {ensemble}: {folder}")
-            task = task_of(member, data, team)
+            task = task_of(members[number], data, team)
             while extra and team.leads:
                 remove(extra.pop())
             results.append(_train(task, data, folder, continued[number], team))

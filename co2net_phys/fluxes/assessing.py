@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 
 from co2net_phys.data.atomic import is_zarr_store
 from co2net_phys.data.opening import open_dataset
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 from co2net_phys.fluxes.bridge_check import check_bridges
 from co2net_phys.fluxes.inversions import Inversions, read_inversions
 from co2net_phys.fluxes.prior_nee import PriorNee
 from co2net_phys.fluxes.regions import monthly_sums
-from co2net_phys.fluxes.schema import REGIONAL_NEE, TROPIC
+from co2net_phys.fluxes.schema import REGIONAL_NEE, TROPIC, daily_axis
 from co2net_phys.fluxes.scores import regional_scores, tower_scores
 from co2net_phys.fluxes.towers import LEAST_QUALITY
 from co2net_phys.fluxes.world_folder import WorldFolder
@@ -26,6 +27,8 @@ from co2net_phys.regridding import LatLonGrid
 
 Array = NDArray[np.float64]
 Months = NDArray[np.datetime64]
+
+LOG = logging.getLogger(__name__)
 
 TRUTH, INVERSIONS, TOWERS, BRIDGES = "truth", "inversions", "towers", "bridges"
 """Names of what NEE is compared with, in scores."""
@@ -50,7 +53,15 @@ class Exchange:
     @property
     def days(self) -> Months:
         """(T,) datetime64[D]."""
-        return np.asarray(self.nee.stores[0]["time"].values.astype("datetime64[D]"))
+        return self.nee.days
+
+    def during(self, days: Months) -> Exchange:
+        """The same on some of its days."""
+        source = self.nee.source
+        stores = [
+            store.isel(time=np.isin(daily_axis(store, source), days)) for store in self.nee.stores
+        ]
+        return Exchange(self.name, PriorNee(stores, source))
 
     @property
     def mean(self) -> Array:
@@ -103,6 +114,31 @@ class Reference:
             self.truth = open_exchange(path, "truth")
         if self.truth is None and self.inversions is None:
             raise DataError(f"{path}: holds neither nee.zarr nor inversions.nc; give one of them")
+
+    def of_same_time(self, methods: Sequence[Exchange]) -> list[Exchange]:
+        """Cut true NEE, if there is any, and methods to the days that all have; the methods.
+
+        Says so where it leaves days out, so that no method is compared on days of its own.
+
+        Raises
+        ------
+        DataError
+            There is no such day.
+        """
+        known = [] if self.truth is None else [self.truth]
+        everything = [*known, *methods]
+        days = reduce(np.intersect1d, [one.days for one in everything])
+        if not len(days):
+            raise DataError(
+                f"{methods[0].nee.source}: time: no day in common with what it is compared with; "
+                "choose another --truth, or compare others"
+            )
+        if max(len(one.days) for one in everything) > len(days):
+            LOG.warning("only %s to %s is compared, which all have", days[0], days[-1])
+            everything = [one.during(days) for one in everything]
+        if self.truth is not None:
+            self.truth = everything[0]
+        return everything[len(known) :]
 
     @property
     def monthly(self) -> tuple[str, Array, Months]:
@@ -197,10 +233,24 @@ def mean_cycles(sums: Array, months: Months) -> Array:
 
 
 def open_all(paths: Sequence[Path]) -> list[Exchange]:
-    """Open predictions; those of one name get that of their file beside it."""
+    """Open predictions; those of one name get their file beside it.
+
+    Raises
+    ------
+    DataError
+        One cannot be read.
+    UsageError
+        A file is given twice.
+    """
+    repeated = [path for number, path in enumerate(paths) if path in paths[:number]]
+    if repeated:
+        raise UsageError(f"--prediction {repeated[0]}: is given twice; give it once")
     found = [open_exchange(path) for path in paths]
-    names = [one.name for one in found]
+    names = [TRUTH, *(one.name for one in found)]
+    of_files = [path.stem for path in paths]
     return [
-        one if names.count(one.name) == 1 else Exchange(f"{one.name} ({path.stem})", one.nee)
-        for one, path in zip(found, paths, strict=True)
+        one
+        if names.count(one.name) == 1
+        else Exchange(f"{one.name} ({file if of_files.count(file) == 1 else path})", one.nee)
+        for one, path, file in zip(found, paths, of_files, strict=True)
     ]

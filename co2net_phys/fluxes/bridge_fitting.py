@@ -28,7 +28,7 @@ class BridgeSettings:
     threshold: float = 0.95
     """R² that a bridge must reach."""
     test_blocks: int = 5
-    """Parts of the record that are left out in turn."""
+    """Parts of the time that are left out in turn."""
     most_pixels: int = 2000
     """Pixels of a region that are compared with one another; of a larger region, drawn at random.
     Distances take the square of it in memory."""
@@ -100,7 +100,7 @@ def _bridge(
 ) -> Bridge:
     try:
         fit = relaxed_lasso(
-            inputs, target, threshold=settings.threshold, blocks=settings.test_blocks
+            inputs, target, prior.days, threshold=settings.threshold, blocks=settings.test_blocks
         )
     except NumericalError as error:
         raise DataError(

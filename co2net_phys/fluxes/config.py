@@ -22,8 +22,9 @@ class CarbonWorldConfig(BaseModel):
     """Degrees between cells, in both directions; must divide 180."""
     truncation: int = Field(default=15, ge=5, le=63)
     """Triangular truncation of the weather and of the transport."""
-    towers: int = Field(default=150, ge=12, le=2000)
-    """Number of flux towers; one in twelve stands in the tropics, four in five north of 30°."""
+    towers: int = Field(default=150, ge=12, le=1000)
+    """Number of flux towers; one in twelve stands within 20° of the equator, four in five north of
+    30°."""
     night_loss: float = Field(default=0.15, ge=0.0, le=0.9)
     """Share of respiration that tropical towers do not see, as air drains away at night."""
     inversions: int = Field(default=5, ge=2, le=50)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.bridges import BridgeOperator
@@ -24,6 +28,8 @@ class RegionalYears:
     ----------
     years
         The years.
+    digests
+        SHA-256 of the bridges and of the inversions.
 
     Parameters
     ----------
@@ -46,6 +52,12 @@ class RegionalYears:
         self._drivers, self._bridges = drivers, bridges
         self._values = inversions.nee[..., bridges.regions]
         self._months = inversions.months
+        self.digests = {
+            "bridges": _digest(
+                bridges.pixels, bridges.regions, bridges.coefficients, bridges.intercepts
+            ),
+            "inversions": _digest(inversions.months, inversions.nee),
+        }
         areas = region_areas(region_fractions(drivers.grid), cell_areas(drivers.grid))
         self._area = torch.from_numpy(areas[bridges.regions]).float()
         self._kept: dict[int, RegionalSample] = {}
@@ -87,8 +99,12 @@ class StationYears:
     ----------
     codes
         Of the S stations.
+    reporting
+        Codes of those that report in any of these months.
     years
         The years.
+    digests
+        SHA-256 of the bridge.
 
     Parameters
     ----------
@@ -100,7 +116,7 @@ class StationYears:
     Raises
     ------
     DataError
-        There is no such month.
+        There is no such month, or no station reports in any.
     """
 
     def __init__(self, drivers: DriverStore, bridge: PhysicsBridge) -> None:
@@ -116,6 +132,20 @@ class StationYears:
                 f"{drivers.source}: time: no month that the stations' observations know of; give "
                 "drivers of the time of the observations and of the months before"
             )
+        reports = torch.isfinite(bridge.observed[self._covered]).any(0).tolist()
+        self.reporting = tuple(
+            code for code, has_report in zip(self.codes, reports, strict=True) if has_report
+        )
+        if not self.reporting:
+            raise DataError(
+                f"{drivers.source}: time: no station reports while there are drivers; give a "
+                "bridge to other stations or months"
+            )
+        self.digests = {
+            "bridges": _digest(
+                bridge.months, bridge.response, bridge.baseline, bridge.observed, bridge.error
+            )
+        }
 
     def sample(self, year: int, first_day: int = 0, day_step: int = 1) -> StationSample:
         """Months of a year on all land; of each every `day_step`-th day from `first_day` on."""
@@ -142,6 +172,14 @@ class StationYears:
         begin = (self._bridge.months - (self._bridge.lags - 1)).astype("datetime64[D]")
         end = (self._bridge.months + 1).astype("datetime64[D]")
         return np.asarray((begin >= first) & (end <= last + 1))
+
+
+def _digest(*arrays: NDArray[Any] | Tensor) -> str:
+    """SHA-256 of what arrays hold."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.asarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _january(year: int) -> np.datetime64:

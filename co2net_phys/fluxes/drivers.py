@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.regions import region_fractions
-from co2net_phys.fluxes.schema import DRIVERS, require
+from co2net_phys.fluxes.schema import DRIVERS, daily_axis, require
 from co2net_phys.regridding import LatLonGrid
 
 AXES = ("time", "latitude", "longitude")
@@ -54,7 +54,7 @@ class DriverStore:
         require(dataset, source, names, AXES)
         self.source, self.names = source, names
         self.grid = LatLonGrid.of(dataset, source)
-        self.days = _days(dataset, source)
+        self.days = daily_axis(dataset, source)
         chosen = dataset[list(names)]
         with explained_reading_errors(source):
             self._dataset = chosen.load() if chosen.nbytes < MEMORY_LIMIT else chosen
@@ -64,7 +64,7 @@ class DriverStore:
     @cached_property
     def land(self) -> NDArray[np.bool_]:
         """(nlat, nlon) where there is land of a region and all drivers are given at first."""
-        first = self._dataset.isel(time=0)
+        first = self._dataset.isel(time=0, missing_dims="ignore")
         with explained_reading_errors(self.source):
             fields = [np.isfinite(first[name].values) for name in self.names]
         return np.logical_and.reduce([region_fractions(self.grid).sum(axis=0) > 0, *fields])
@@ -108,13 +108,3 @@ def open_drivers(path: str | Path, names: tuple[str, ...] = tuple(DRIVERS)) -> D
         It cannot be read, lacks a driver, or its axes are wrong.
     """
     return DriverStore(open_dataset(path), str(path), names)
-
-
-def _days(dataset: xr.Dataset, source: str) -> NDArray[np.datetime64]:
-    times = dataset["time"].values
-    if not np.issubdtype(times.dtype, np.datetime64):
-        raise DataError(f"{source}: time: its calendar is not Gregorian; convert the time axis")
-    days = times.astype("datetime64[D]")
-    if np.any(np.diff(days) != np.timedelta64(1, "D")):
-        raise DataError(f"{source}: time: is not one value a day; average or fill it first")
-    return np.asarray(days)

@@ -90,13 +90,16 @@ def read_tower_record(path: str | Path) -> TowerRecord:
     table = _table(source, header, columns)
     table = np.where(table == MISSING, np.nan, table)
     celsius = table[3] if temperature else np.full(table.shape[1], np.nan)
-    return _of_columns(source, table[0], table[1], table[2], celsius + 273.15)
+    return _of_columns(source, stamp, table[0], table[1], table[2], celsius + 273.15)
 
 
 def _of_columns(
-    source: Path, stamps: Array, nee: Array, flags: Array, temperature: Array
+    source: Path, stamp: str, stamps: Array, nee: Array, flags: Array, temperature: Array
 ) -> TowerRecord:
-    """The record of four columns (n,), in the units of the file but for the temperature (K)."""
+    """The record of four columns (n,), in the units of the file but for the temperature (K).
+
+    `stamp` is the name of the first of them.
+    """
     match = _SITE.match(source.name)
     site = match[1] if match else source.stem
     digits = len(f"{stamps[0]:.0f}") if np.isfinite(stamps).all() else 0
@@ -107,10 +110,13 @@ def _of_columns(
         days, means, good = daily_means(moments, nee, is_good, where)
         _, warmth, _ = daily_means(moments, temperature, is_good, where)
         return _record(site, days, means * TO_GRAMS_PER_DAY, good, warmth)
-    if _DIGITS.get(digits) not in ("monthly", "daily"):
+    resolution = _DIGITS.get(digits, "unknown")
+    if stamp == "TIMESTAMP_START" and resolution == "daily":
+        resolution = "weekly"  # the only other files that give a start and an end
+    if resolution not in ("monthly", "daily"):
         raise DataError(
-            f"{source}: TIMESTAMP: {_DIGITS.get(digits, 'unknown')} values; give the half-hourly, "
-            "daily or monthly file of the site (HH, DD, MM)"
+            f"{source}: {stamp}: {resolution} values; give the half-hourly, daily or monthly file "
+            "of the site (HH, DD, MM)"
         )
     if np.nanmax(flags, initial=0.0) > 1:
         raise DataError(f"{source}: NEE_*_QC: above 1, yet it is a share; check the file's columns")

@@ -50,8 +50,8 @@ def make_folds(
     years
         Those that all inversions cover whole; none without that constraint.
     stations
-        Codes of those that report mole fractions; where they are fewer than `count`, some folds
-        hold out none.
+        Codes of those that report mole fractions, at any time that is compared; where they are
+        fewer than `count`, some folds hold out none.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field
 
+from co2net_phys.errors import UsageError
 from co2net_phys.fluxes.folds import FOLDS, HELD_OUT_YEARS
 from co2net_phys.fluxes.network import (
     EcAtmConfig,
@@ -63,5 +64,21 @@ class FluxOptions(RunOptions):
     """EC-ATM: Pg a month, the "1" of equation 7."""
 
     def member(self, number: int) -> Self:
-        """Return the options of one member: another fold with the same initial weights."""
+        """Return the options of one member: another fold with the same initial weights.
+
+        Raises
+        ------
+        UsageError
+            There is no such fold, or a fold was asked for.
+        """
+        if self.fold:
+            raise UsageError(
+                f"fold: {self.fold} has no effect with --ensemble, whose members take one fold "
+                "after the other; leave it out"
+            )
+        if number >= self.folds:
+            raise UsageError(
+                f"--ensemble: {self.folds} folds make {self.folds} members at most; ask for fewer, "
+                "or for more folds (--set folds=…)"
+            )
         return self.model_copy(update={"fold": number})

@@ -36,6 +36,7 @@ class FluxConfig(ModelConfig):
             mean, deviation = self.statistics.get(name, (math.nan, math.nan))
             if not (math.isfinite(mean) and math.isfinite(deviation) and deviation > 0):
                 found.append(f"statistics: needs a mean and a positive deviation of {name!r}")
+        found += [f"drivers: {name!r} is none" for name in self.drivers if name not in DRIVERS]
         return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.regions import cell_areas, region_fractions, regional_sums
-from co2net_phys.fluxes.schema import NEE, require
+from co2net_phys.fluxes.schema import NEE, daily_axis, require
 from co2net_phys.regridding import LatLonGrid
 
 BLOCK = 64
@@ -33,7 +33,7 @@ class PriorNee:
     Raises
     ------
     DataError
-        A store is no NEE store of whole days, or its grid is not that of the first.
+        A store is no NEE store of one value a day, or its grid is not that of the first.
     """
 
     stores: Sequence[xr.Dataset]
@@ -45,8 +45,12 @@ class PriorNee:
             require(store, self.source, (NEE,), ("time", "latitude", "longitude"))
             if not LatLonGrid.of(store, self.source).is_like(self.grid):
                 raise DataError(f"{self.source}: latitude, longitude: differ between NEE stores")
-            if not np.issubdtype(store["time"].dtype, np.datetime64):
-                raise DataError(f"{self.source}: time: not Gregorian; convert the time axis")
+            daily_axis(store, self.source)
+
+    @property
+    def days(self) -> NDArray[np.datetime64]:
+        """(T,) datetime64[D] of all stores, one after the other."""
+        return np.concatenate([daily_axis(store, self.source) for store in self.stores])
 
     @property
     def grid(self) -> LatLonGrid:

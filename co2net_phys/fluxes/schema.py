@@ -10,17 +10,24 @@ Files, as `co2net_phys.fluxes.simulate` writes them and the readers take them:
   where there is no land of the 18 regions.
 * NEE store: `NEE` on (time, latitude, longitude), the same axes and land fraction.
 * inversions: `REGIONAL_NEE` on (member, time, region), one time a month (its first day).
-* background fluxes: mole fluxes of `BACKGROUND_FLUXES` on (time, latitude, longitude).
+* background fluxes: mole fluxes of `BACKGROUND_FLUXES`, and of `FIRE` if that is known, on (time,
+  latitude, longitude).
+
+Drivers, NEE and inversions are in the units of `DRIVERS` and `QUANTITIES` and say so, "gC" for "g"
+if that is clearer; where the unit is 1 it may be left out.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
+from co2net_phys.data.units import unit_conversion
 from co2net_phys.errors import DataError
 
 
@@ -106,6 +113,9 @@ REGIONAL_NEE = "regional_nee"
 BACKGROUND_FLUXES = ("fossil", "ocean")
 """Fluxes other than NEE that station mole fractions hold, taken as known."""
 
+FIRE = "fire"
+"""A further one that real air holds; the synthetic world has no fires."""
+
 # CF has a standard name for the downward flux alone; with the opposite sign it would be wrong here.
 _NEE_COMMENT = (
     "Positive into the air: minus surface_net_downward_mass_flux_of_carbon_dioxide_expressed_as_"
@@ -179,9 +189,9 @@ TROPICAL_REGIONS = ("CAM", "NSA", "BRA", "EQAF", "SEAS")
 def require(
     dataset: xr.Dataset, source: str, variables: tuple[str, ...], dimensions: tuple[str, ...]
 ) -> None:
-    """Refuse a dataset that lacks a variable, or whose axes do not ascend.
+    """Refuse a dataset that lacks a variable, has it in other units, or whose axes do not ascend.
 
-    Static variables may lack the first of `dimensions` when it is time.
+    Drivers that do not change may lack the time.
 
     Raises:
         DataError: naming `source`, the variable and the remedy.
@@ -192,10 +202,47 @@ def require(
                 f"{source}: no variable {name!r}; it needs {', '.join(variables)} "
                 "(make one with `co2phys simulate --preset carbon-world`)"
             )
-        found = dataset[name].dims
-        if set(found) not in (set(dimensions), set(dimensions) - {"time"}):
-            raise DataError(f"{source}: {name}: dimensions are {found}; expected {dimensions}")
-    for axis in {"time", "latitude", "longitude"} & set(dimensions):
-        values = dataset[axis].values
-        if len(values) > 1 and not np.all(values[1:] > values[:-1]):
-            raise DataError(f"{source}: {axis}: does not ascend; sort it first")
+        found = set(dataset[name].dims) | ({"time"} if name in DRIVERS else set())
+        if found != set(dimensions):
+            raise DataError(
+                f"{source}: {name}: dimensions are {dataset[name].dims}; expected {dimensions}"
+            )
+        _require_units(dataset[name], f"{source}: {name}")
+    for axis in ("time", "latitude", "longitude"):
+        if axis in dimensions:
+            _require_axis(dataset, axis, source)
+
+
+def daily_axis(dataset: xr.Dataset, source: str) -> NDArray[np.datetime64]:
+    """Days (T,), datetime64[D], of a dataset with one value a day.
+
+    Raises:
+        DataError: the calendar is another, or a day is missing or repeated.
+    """
+    times = dataset["time"].values
+    if not np.issubdtype(times.dtype, np.datetime64):
+        raise DataError(f"{source}: time: its calendar is not Gregorian; convert the time axis")
+    days = times.astype("datetime64[D]")
+    if np.any(np.diff(days) != np.timedelta64(1, "D")):
+        raise DataError(f"{source}: time: is not one value a day; average or fill it first")
+    return np.asarray(days)
+
+
+def _require_axis(dataset: xr.Dataset, axis: str, source: str) -> None:
+    if axis not in dataset.indexes:
+        raise DataError(f"{source}: no axis {axis!r}; give it as a dimension with its values")
+    values = dataset[axis].values
+    if not np.all(values[1:] > values[:-1]):
+        raise DataError(f"{source}: {axis}: does not ascend; sort it first")
+
+
+def _require_units(array: xr.DataArray, where: str) -> None:
+    """Refuse other units than those of the quantity; for "gC" the library knows only "g"."""
+    expected = {**DRIVERS, **QUANTITIES}[str(array.name)].units
+    units = str(array.attrs.get("units", ""))
+    if units == expected:
+        return
+    of_mass = re.sub(r"\b([kTP]?g) ?C\b", r"\1", units)
+    factor, offset = unit_conversion(of_mass, expected, where=where)
+    if abs(factor - 1) > 1e-9 or abs(offset) > 1e-9:
+        raise DataError(f"{where}: units are {units!r}; convert it to {expected!r}")

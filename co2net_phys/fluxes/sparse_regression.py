@@ -36,12 +36,20 @@ class SparseFit:
     test_r2: float
 
 
-def relaxed_lasso(inputs: Array, target: Array, *, threshold: float, blocks: int) -> SparseFit:
+def relaxed_lasso(
+    inputs: Array,
+    target: Array,
+    days: NDArray[np.datetime64],
+    *,
+    threshold: float,
+    blocks: int,
+) -> SparseFit:
     """Fit target (T,) by inputs (T, S) with the largest penalty whose R² reaches `threshold`.
 
     Both are divided by one number each, so that the penalty has no unit and all inputs are
-    penalised alike. The test R² is of predictions for `blocks` consecutive parts of the record,
-    each from a fit to the others with the same penalty.
+    penalised alike. The test R² is of predictions for `blocks` consecutive parts of the time that
+    `days` (T,) span, each from a fit to the others with the same penalty. A day that comes more
+    than once, in records of several models, is left out of all of them together.
 
     Raises
     ------
@@ -60,7 +68,7 @@ def relaxed_lasso(inputs: Array, target: Array, *, threshold: float, blocks: int
         reached = r_squared(y, x @ coefficients + intercept)
         if reached >= threshold:
             scale, offset = spread / size, float(target.mean() + spread * intercept)
-            test = r_squared(y, _left_out(x, y, alpha, blocks))
+            test = r_squared(y, _left_out(x, y, days, alpha, blocks))
             return SparseFit(scale * coefficients, offset, alpha, reached, test)
     raise NumericalError(f"R² reaches {reached:.3f} where {threshold:g} is asked for")
 
@@ -93,11 +101,11 @@ class _Lasso:
         return coefficients, self._means[1] - float(self._means[0] @ coefficients)
 
 
-def _left_out(x: Array, y: Array, alpha: float, blocks: int) -> Array:
-    """Predictions (T,) for each block by a model of the others."""
+def _left_out(x: Array, y: Array, days: NDArray[np.datetime64], alpha: float, blocks: int) -> Array:
+    """Predictions (T,) for each block of days by a model of the others."""
     predicted = np.empty_like(y)
-    for block in np.array_split(np.arange(len(y)), blocks):
-        others = np.setdiff1d(np.arange(len(y)), block, assume_unique=True)
-        coefficients, intercept = _Lasso(x[others], y[others])(alpha)
-        predicted[block] = x[block] @ coefficients + intercept
+    for block in np.array_split(np.unique(days), blocks):
+        inside = np.isin(days, block)
+        coefficients, intercept = _Lasso(x[~inside], y[~inside])(alpha)
+        predicted[inside] = x[inside] @ coefficients + intercept
     return predicted

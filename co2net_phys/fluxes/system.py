@@ -79,6 +79,8 @@ def reconstruct(trained: Trained, data: Path, output: Path, request: Request) ->
 def assess(predictions: Sequence[Path], truth: Path) -> Assessed:
     """Compare NEE with the truth, inversions, towers and bridges, as far as there are any.
 
+    Of days, those that all predictions and the truth have.
+
     Raises
     ------
     DataError
@@ -91,6 +93,7 @@ def assess(predictions: Sequence[Path], truth: Path) -> Assessed:
                 f"{method.nee.source}: latitude, longitude: differ from {predictions[0]}; "
                 "compare NEE of one grid"
             )
+    methods = reference.of_same_time(methods)
     scores = {method.name: reference.scores(method) for method in methods}
     months = methods[0].monthly[1]
     period = {"first_month": str(months[0]), "last_month": str(months[-1]), "methods": scores}
@@ -134,7 +137,14 @@ def _sections(reference: Reference, methods: Sequence[Exchange], scores: Scores)
                 for period in ("monthly", "annual", "mean_seasonal_cycle")
             ]
     if TOWERS in first:
-        sections += [Heading("At towers"), _tower_table(scores)]
+        sections += [
+            Heading("At towers"),
+            Paragraph(
+                "NEE is that of the tower's cell. Towers that a model was shown in training count "
+                "as well: this is how well it fits them, not how well it does without them."
+            ),
+            _tower_table(scores),
+        ]
     if BRIDGES in first:
         sections += [
             Heading("Bridges"),
@@ -150,6 +160,8 @@ def _sections(reference: Reference, methods: Sequence[Exchange], scores: Scores)
 def _figures(reference: Reference, methods: Sequence[Exchange], scores: Scores) -> list[Section]:
     kind = TRUTH if reference.truth is not None else INVERSIONS
     name, sums, months = reference.monthly
+    common = np.isin(months, methods[0].monthly[1])  # inversions may be of a longer time
+    cycle = _example_cycles(sums[common], months[common])
     cycles = {method.name: _example_cycles(*method.monthly) for method in methods}
     efficiency = {
         method: {region: found[kind][region]["normalised_nse"] for region in (GLOBE, *REGION_CODES)}
@@ -161,7 +173,7 @@ def _figures(reference: Reference, methods: Sequence[Exchange], scores: Scores) 
     places = (*EXAMPLES, GLOBE)
     return [
         Picture(
-            seasonal_cycle_figure(_example_cycles(sums, months), cycles, places, name),
+            seasonal_cycle_figure(cycle, cycles, places, name),
             f"Mean seasonal cycle of NEE in {', '.join(places)}",
         ),
         Picture(efficiency_figure(efficiency), "Efficiency of monthly NEE by region"),

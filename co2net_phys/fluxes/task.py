@@ -68,6 +68,8 @@ class FluxTask(Task):
             "sites": {"train": fold.training_sites, "validation": fold.validation_sites},
             "years": {"train": fold.training_years, "validation": fold.validation_years},
             "validation_stations": fold.validation_stations,
+            **(regions.digests if regions is not None else {}),
+            **(stations.digests if stations is not None else {}),
         }
 
     @property
@@ -132,7 +134,7 @@ def _fold(
     return make_folds(
         records.reporting,
         () if regions is None else regions.years,
-        () if stations is None else stations.codes,
+        () if stations is None else stations.reporting,
         count=options.folds,
         held_out_years=options.held_out_years,
         seed=options.seed,

@@ -7,6 +7,8 @@ is that of `co2net_phys.inversion.transport_model`, so that a flux model can be 
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from co2net_phys.data.stations import Station
 from co2net_phys.data.store import TrainingStore, open_store
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.half_hourly import TO_GRAMS_PER_DAY
-from co2net_phys.fluxes.schema import BACKGROUND_FLUXES
+from co2net_phys.fluxes.schema import BACKGROUND_FLUXES, FIRE
 from co2net_phys.inversion.observation_operator import StationOperator
 from co2net_phys.inversion.prior_flux import FileFlux
 from co2net_phys.inversion.transport_model import LONGEST_STEP, TransportModel
@@ -30,6 +32,8 @@ from co2net_phys.simulation.mixing import free_troposphere
 from co2net_phys.solvers import Grid
 
 Array = NDArray[np.float64]
+
+LOG = logging.getLogger(__name__)
 
 DIFFUSIVITY = 1e5
 """m2 s-1, as in `co2phys simulate`."""
@@ -42,6 +46,9 @@ BRIDGE_STEP = 10800.0
 
 WINDOW_FRAMES = 41
 """Frames integrated in one piece: ten days of six-hourly winds."""
+
+INVENTED = re.compile("synthetic|invented", re.IGNORECASE)
+"""Stands in the summary of every store that the package simulates."""
 
 NEE_COMPONENT = 0
 """Position of NEE among the components of `CarbonFluxes`."""
@@ -127,12 +134,15 @@ def known_transport(
 ) -> tuple[TransportModel, FileFlux]:
     """The transport by the winds of a station store, and the fluxes other than NEE.
 
+    Warns where the store is none that the package has simulated: the free troposphere that the
+    surface layer exchanges air with is an invented one.
+
     Parameters
     ----------
     stations
         File of mole fractions and winds.
     background
-        File of mole fluxes.
+        File of mole fluxes, of fuels and ocean and perhaps of fires.
     truncation
         T; None takes that of a Gaussian grid with as many rows as the winds have, `MOST_WAVES` at
         most.
@@ -140,14 +150,35 @@ def known_transport(
     Raises
     ------
     DataError
-        A file cannot be read, or there are no winds.
+        A file cannot be read, there are no winds, a flux is missing or another is given.
     """
     store = open_store(stations, need_target=False)
+    if not INVENTED.search(str(store.dataset.attrs.get("summary", ""))):
+        LOG.warning(
+            "%s: no simulation of this package, yet the free troposphere of its invented Earth is "
+            "taken as true; the baseline may be wrong by several µmol mol-1",
+            stations,
+        )
     of_winds = (2 * len(store.latitude) - 1) // 3
     model = transport_model(
         store, truncation or min(of_winds, MOST_WAVES), longest_step=BRIDGE_STEP
     )
-    return model, FileFlux(background, model.harmonics.grid, model.clock)
+    known = FileFlux(background, model.harmonics.grid, model.clock)
+    _require_known(known.components, background)
+    return model, known
+
+
+def _require_known(components: tuple[str, ...], background: Path) -> None:
+    """Refuse fluxes of land, which are what is looked for, and a lack of those that are not."""
+    missing = [name for name in BACKGROUND_FLUXES if name not in components]
+    if missing:
+        raise DataError(f"{background}: {missing[0]}: no such mole flux; add it, or rename it so")
+    others = [name for name in components if name not in (*BACKGROUND_FLUXES, FIRE)]
+    if others:
+        raise DataError(
+            f"{background}: {others[0]}: only {', '.join((*BACKGROUND_FLUXES, FIRE))} are taken as "
+            "known; leave it out, exchange with land is what is looked for"
+        )
 
 
 def initial_state(model: TransportModel, seconds: float = 0.0) -> Tensor:

@@ -1,5 +1,8 @@
 """Runs the commands of docs/how-to/fluxes.md on worlds of several seeds; prints a table.
 
+Members and epochs are those of `STAGES`, mostly fewer than there; docs/results/fluxes.md says in
+what its table differs. Bridges are not checked.
+
     python docs/scripts/flux_worlds.py FOLDER --seeds 0 1 2
 
 A file that is there already is not made again, so that a run can go on.

@@ -128,6 +128,8 @@ def test_the_whole_chain_of_the_physics_bridge(co2phys, tmp_path):
         ("train --model ec-atm --data W --output r", 2, "bridges: --model ec-atm needs them"),
         ("train --model ec --data W --output r --set fold=10", 2, "fold: 10 of 10 folds"),
         ("train --model ec --data W --output r --set fold=-1", 2, "fold: Input should be"),
+        ("train --model ec --data W --output r --ensemble 12", 2, "10 folds make 10 members"),
+        ("train --model ec --data W --output r --ensemble 3 --set fold=2 --dry-run", 2, "fold: 2"),
         ("train --model ec --data W --output r --size B", 2, "--size has no effect"),
         ("train --model ec-atm --data W --output r --set bridges=no.json", 3, "no.json: cannot be"),
         ("train --model ec-stations --data W --output r --set bridges=no.nc", 3, "no.nc"),

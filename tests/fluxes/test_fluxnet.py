@@ -108,6 +108,13 @@ def test_a_lost_day_is_missing_and_the_axis_has_no_gap():
     np.testing.assert_array_equal(np.isnan(means), [False, True, False, False])
 
 
+def weekly(lines):
+    """What stands in a WW file: the first and the last day of each week."""
+    return [f"{'TIMESTAMP_START,TIMESTAMP_END'}{lines[0].removeprefix('TIMESTAMP')}"] + [
+        f"{line[:8]},{line}" for line in lines[1::7]
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -121,6 +128,7 @@ def test_a_lost_day_is_missing_and_the_axis_has_no_gap():
         (lambda lines: [line.replace("20050301", "20050230") for line in lines], "day of its"),
         (lambda lines: [line.replace("20050301", "20051301") for line in lines], "not YYYYMM"),
         (lambda lines: [lines[0], "2005,1,1,1,1,1"], "yearly values"),
+        (weekly, r"TIMESTAMP_START: weekly values; give the half-hourly, daily or monthly"),
         (lambda lines: [line.replace(",0.9,", ",3,") for line in lines], "it is a share"),
     ],
 )

@@ -172,6 +172,10 @@ def test_records_that_cannot_be_joined(write_daily_csv, drivers, tmp_path, sites
         find_records(tmp_path / "nowhere")
 
 
+def changed_units(data, name, units):
+    return data.assign({name: data[name].assign_attrs(units=units)})
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
@@ -180,6 +184,11 @@ def test_records_that_cannot_be_joined(write_daily_csv, drivers, tmp_path, sites
         (lambda d: d.isel(time=[0, 2, 3]), "not one value a day"),
         (lambda d: d.assign(Tair=d["Tair"] * np.nan), "no cell of land has every driver"),
         (lambda d: d.rename(latitude="lat"), "dimensions are"),
+        (lambda d: d.isel(time=0), "no axis 'time'"),
+        (lambda d: d.drop_vars("latitude"), "no axis 'latitude'"),
+        (lambda d: changed_units(d, "Tair", "degC"), "Tair: units are 'degC'; convert it to 'K'"),
+        (lambda d: changed_units(d, "Rg_VIMSC", "mm"), "Rg_VIMSC has units 'mm'"),
+        (lambda d: changed_units(d, "Rg_VIMSC", ""), "Rg_VIMSC has units ''"),
     ],
 )
 def test_wrong_driver_stores(world_folder, change, problem):

@@ -233,6 +233,15 @@ def test_the_store_of_stations_has_winds_and_no_field(world_folder, small_config
     assert "co2s" not in store.dataset
 
 
+def test_inversions_in_other_units_are_refused(world_folder, tmp_path):
+    with xr.open_dataset(world_folder / INVERSIONS_FILE) as data:
+        for units, problem in (("Tg", "units are 'Tg'; convert it to 'Pg'"), ("ppm", "'ppm'")):
+            data["regional_nee"].attrs["units"] = units
+            data.to_netcdf(tmp_path / f"{units}.nc")
+            with pytest.raises(DataError, match=rf"{units}\.nc: regional_nee.*{problem}"):
+                read_inversions(tmp_path / f"{units}.nc")
+
+
 def test_inversions_as_written(world_folder, world, small_config):
     found = read_inversions(world_folder / INVERSIONS_FILE)
     nee = world.on_grid(world.biosphere.nee)
@@ -301,6 +310,7 @@ def test_a_stopped_run_leaves_nothing(tmp_path):
         ({"years": 1, "transport_days": 400}, "exceeds the record"),
         ({"night_loss": 1.5}, "less than or equal to 0.9"),
         ({"size": 3}, "Extra inputs"),
+        ({"towers": 1001}, "less than or equal to 1000"),  # a site code has three digits
     ],
 )
 def test_options_that_make_no_sense(options, problem):

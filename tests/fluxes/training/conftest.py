@@ -13,7 +13,7 @@ from co2net_phys.fluxes.regions import (
     region_fractions,
     regional_sums,
 )
-from co2net_phys.fluxes.schema import DRIVERS, NEE, STATIC_DRIVERS
+from co2net_phys.fluxes.schema import DRIVERS, NEE, QUANTITIES, STATIC_DRIVERS
 from co2net_phys.fluxes.sites import Site
 from co2net_phys.fluxes.towers import TowerTable
 from co2net_phys.regridding import LatLonGrid
@@ -63,13 +63,19 @@ class CoarseLand:
         }
         self.drivers = xr.Dataset(
             {
-                name: (axes[-values.ndim :], np.where(land, values, np.nan))
+                name: (
+                    axes[-values.ndim :],
+                    np.where(land, values, np.nan),
+                    DRIVERS[name].attributes,
+                )
                 for name, values in fields.items()
             },
             coords=self.coords,
         )
         self.land = np.argwhere(land)
-        self.nee_store = xr.Dataset({NEE: (axes, self.nee)}, coords=self.coords)
+        self.nee_store = xr.Dataset(
+            {NEE: (axes, self.nee, QUANTITIES[NEE].attributes)}, coords=self.coords
+        )
 
     def towers(self, sites=12, bias=0.0, noise=0.0):
         """A table of towers in some land cells, all days of good quality."""

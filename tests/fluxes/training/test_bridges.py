@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 from co2net_phys.errors import DataError, NumericalError
 from co2net_phys.fluxes.bridge_check import check_bridges
@@ -30,6 +29,10 @@ def bridge(region="USA", latitude=(0.0, 10.0), longitude=(90.0, -90.0), coeffici
         test_r2=0.9,
         candidates=40,
     )
+
+
+def consecutive(days):
+    return np.datetime64("2001-01-01") + np.arange(days)
 
 
 @pytest.fixture(scope="module")
@@ -100,32 +103,47 @@ def test_lasso_finds_the_few_inputs_there_are():
     random = np.random.default_rng(0)
     inputs = random.standard_normal((400, 30))
     target = 4e-3 * inputs[:, 3] - 2e-3 * inputs[:, 17] + 7e-3
-    fit = relaxed_lasso(inputs, target, threshold=0.95, blocks=4)
+    fit = relaxed_lasso(inputs, target, consecutive(400), threshold=0.95, blocks=4)
     assert np.flatnonzero(fit.coefficients).tolist() == [3, 17]
     np.testing.assert_allclose(fit.coefficients[[3, 17]], [4e-3, -2e-3], rtol=0.4)
     predicted = inputs @ fit.coefficients + fit.intercept
     assert fit.training_r2 == pytest.approx(r_squared(target, predicted)) and fit.training_r2 > 0.95
     assert fit.test_r2 == pytest.approx(fit.training_r2, abs=0.03)
-    closer = relaxed_lasso(inputs, target, threshold=0.999, blocks=4)
+    closer = relaxed_lasso(inputs, target, consecutive(400), threshold=0.999, blocks=4)
     assert closer.alpha < fit.alpha
     np.testing.assert_allclose(closer.coefficients[[3, 17]], [4e-3, -2e-3], rtol=0.05)
 
 
 def test_the_test_score_is_lower_where_nothing_is_to_be_learned():
     random = np.random.default_rng(0)
-    fit = relaxed_lasso(
-        random.standard_normal((60, 50)), random.standard_normal(60), threshold=0.8, blocks=5
-    )
+    inputs, target = random.standard_normal((60, 50)), random.standard_normal(60)
+    fit = relaxed_lasso(inputs, target, consecutive(60), threshold=0.8, blocks=5)
     assert fit.training_r2 >= 0.8 and fit.test_r2 < 0.2
+
+
+def test_a_day_is_left_out_of_all_records_together():
+    """Noise, and the same noise again: what is known of one is no test of the other."""
+    random = np.random.default_rng(0)
+    inputs, target = random.standard_normal((60, 50)), random.standard_normal(60)
+    once, twice = (
+        relaxed_lasso(
+            np.tile(inputs, (times, 1)), np.tile(target, times), np.tile(consecutive(60), times),
+            threshold=0.8, blocks=5,
+        )
+        for times in (1, 2)
+    )  # fmt: skip
+    assert twice.training_r2 == pytest.approx(once.training_r2)
+    assert twice.test_r2 == pytest.approx(once.test_r2, abs=1e-3) and twice.test_r2 < 0.2
 
 
 def test_a_threshold_out_of_reach_is_refused_with_what_was_reached():
     random = np.random.default_rng(0)
     inputs, noise = random.standard_normal((300, 3)), random.standard_normal(300)
+    days = consecutive(300)
     with pytest.raises(NumericalError, match=r"R² reaches 0\.[5-8]\d+ where 0.95"):
-        relaxed_lasso(inputs, 2 * inputs[:, 0] + 1.5 * noise, threshold=0.95, blocks=3)
+        relaxed_lasso(inputs, 2 * inputs[:, 0] + 1.5 * noise, days, threshold=0.95, blocks=3)
     with pytest.raises(NumericalError, match="does not vary"):
-        relaxed_lasso(inputs, np.ones(300), threshold=0.95, blocks=3)
+        relaxed_lasso(inputs, np.ones(300), days, threshold=0.95, blocks=3)
 
 
 def test_fitted_bridges_reach_the_threshold_with_fewer_pixels(fitted, coarse_land):
@@ -146,7 +164,8 @@ def test_the_post_hoc_check_finds_what_the_fit_promised(fitted, coarse_land):
 
 def test_the_check_tells_what_a_bridge_makes_of_a_uniform_change(fitted, coarse_land):
     usual = check_bridges(fitted, PriorNee([coarse_land.nee_store], "nee.nc"))
-    raised = check_bridges(fitted, PriorNee([coarse_land.nee_store + 0.1], "nee.nc"))
+    store = coarse_land.nee_store.copy(data={NEE: coarse_land.nee + 0.1})
+    raised = check_bridges(fitted, PriorNee([store], "nee.nc"))
     area = np.einsum("ryx,yx->r", coarse_land.fractions, coarse_land.areas) * 1e-15
     for number, code in enumerate(REGION_CODES):
         change = 0.1 * area[number] * 365.2425
@@ -156,9 +175,7 @@ def test_the_check_tells_what_a_bridge_makes_of_a_uniform_change(fitted, coarse_
 
 def test_a_bridge_out_of_reach_names_the_region(coarse_land):
     noise = np.random.default_rng(0).standard_normal(coarse_land.nee.shape)
-    store = xr.Dataset(
-        {NEE: (("time", "latitude", "longitude"), noise)}, coords=coarse_land.coords
-    ).isel(time=slice(0, 200))
+    store = coarse_land.nee_store.copy(data={NEE: noise}).isel(time=slice(0, 200))
     with pytest.raises(DataError, match=r"nee\.nc: nee: bridge of region .* from 2 pixels: R²"):
         fit_bridges(PriorNee([store], "nee.nc"), BridgeSettings(candidates=2, clusters=2))
 
@@ -181,6 +198,35 @@ def test_several_stores_are_one_long_record(coarse_land):
     two = PriorNee(halves, "nee.nc").summary()
     np.testing.assert_allclose(two[0], one[0], atol=1e-12)
     np.testing.assert_array_equal(two[1], one[1])
+    np.testing.assert_array_equal(PriorNee(halves, "nee.nc").days, coarse_land.days)
     coarser = coarse_land.nee_store.isel(latitude=slice(None, None, 2))
     with pytest.raises(DataError, match=r"nee\.nc: lat"):
         PriorNee([coarse_land.nee_store, coarser], "nee.nc")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda d: d.isel(time=slice(None, None, 7)), "time: is not one value a day"),
+        (
+            lambda d: d.mean("time", keep_attrs=True),
+            r"nee: dimensions are \('latitude', 'longitude'",
+        ),
+        (lambda d: d.drop_vars("time"), "no axis 'time'"),
+        (lambda d: d.drop_attrs(), "nee has units ''"),
+        (lambda d: with_units(d, "umol m-2 s-1"), "nee has units 'umol m-2 s-1'"),
+        (lambda d: with_units(d, "kg m-2 s-1"), "nee: units are 'kg m-2 s-1'; convert it to 'g m-"),
+    ],
+)
+def test_nee_that_is_not_daily_or_in_other_units_is_refused(coarse_land, change, problem):
+    with pytest.raises(DataError, match=rf"nee\.nc: {problem}"):
+        PriorNee([change(coarse_land.nee_store)], "nee.nc")
+
+
+@pytest.mark.parametrize("units", ["gC m-2 d-1", "g C m-2 day-1", "g/m2/day"])
+def test_units_may_be_spelled_otherwise(coarse_land, units):
+    PriorNee([with_units(coarse_land.nee_store, units)], "nee.nc")
+
+
+def with_units(store, units):
+    return store.assign({NEE: store[NEE].assign_attrs(units=units)})

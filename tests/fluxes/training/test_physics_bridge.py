@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from co2net_phys.data.schema import STATION_CO2
 from co2net_phys.data.store import TrainingStore
@@ -21,7 +22,7 @@ from co2net_phys.fluxes.physics_bridge_file import read_physics_bridge, write_ph
 from co2net_phys.fluxes.samples import StationSample, monthly_means, station_values
 from co2net_phys.fluxes.station_response import StationResponse
 from co2net_phys.fluxes.tower_records import tower_records
-from co2net_phys.fluxes.transport import BRIDGE_STEP
+from co2net_phys.fluxes.transport import BRIDGE_STEP, known_transport
 from co2net_phys.inversion.observation_operator import StationOperator
 from co2net_phys.inversion.transport_model import TransportModel
 from co2net_phys.regridding import ConservativeRegridder
@@ -218,6 +219,26 @@ def test_gradients_of_stations_by_weights(bridge, coarse_land):
     assert torch.autograd.gradcheck(values, start, eps=1e-7, atol=1e-4, rtol=1e-4)
 
 
+def test_a_station_that_never_reports_judges_no_fold(bridge, coarse_land):
+    silent = replace(bridge, observed=bridge.observed.clone())
+    silent.observed[:, 2] = torch.nan
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
+    stations = StationYears(fields, silent)
+    assert stations.codes == bridge.codes
+    assert stations.reporting == tuple(code for n, code in enumerate(bridge.codes) if n != 2)
+    silent.observed[:] = torch.nan
+    with pytest.raises(DataError, match="no station reports while there are drivers"):
+        StationYears(fields, silent)
+
+
+def test_a_bridge_is_known_by_what_it_holds(bridge, coarse_land):
+    fields = DriverStore(coarse_land.drivers, "drivers.nc")
+    same = replace(bridge, response=bridge.response.clone())
+    other = replace(bridge, response=bridge.response * 1.01)
+    one, again, changed = (StationYears(fields, b).digests for b in (bridge, same, other))
+    assert one == again != changed
+
+
 def test_held_out_stations_are_not_seen_but_judge(bridge, coarse_land):
     fields = DriverStore(coarse_land.drivers, "drivers.nc")
     records = tower_records(coarse_land.towers(), "towers.nc")
@@ -268,3 +289,49 @@ def test_a_record_without_a_whole_month_is_refused(transport):
     with pytest.raises(DataError, match=r"world\.nc: time: no whole month with 60 days before"):
         known = Nothing(transport.harmonics.grid.shape)
         physics_bridge(transport, np.arange(5), known, memory_days=60)
+
+
+@pytest.fixture
+def real_air(small_world, tmp_path):
+    """Winds and mole fractions; and a function that writes fluxes of some names beside them."""
+    world = small_world(frames=4)
+    world.to_netcdf(tmp_path / "stations.nc")
+
+    def write(*names):
+        grid = world[["latitude", "longitude"]]
+        flux = ("latitude", "longitude"), np.ones((18, 24)), {"units": "mol m-2 s-1"}
+        path = tmp_path / f"{'-'.join(names)}.nc"
+        grid.assign(dict.fromkeys(names, flux)).to_netcdf(path)
+        return tmp_path / "stations.nc", path
+
+    return write
+
+
+def test_fires_may_be_known_as_well(real_air):
+    _, known = known_transport(*real_air("fossil", "fire", "ocean"))
+    assert set(known.components) == {"fossil", "fire", "ocean"}
+    assert known.at(0.0).shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (("fossil", "ocean", "bio"), "bio: only fossil, ocean, fire are taken as known"),
+        (("fossil", "fire"), "ocean: no such mole flux"),
+    ],
+)
+def test_fluxes_that_cannot_be_the_known_part(real_air, names, problem):
+    with pytest.raises(DataError, match=problem):
+        known_transport(*real_air(*names))
+
+
+def test_air_that_is_not_the_packages_own_is_warned_of(real_air, caplog):
+    stations, fluxes = real_air("fossil", "ocean")
+    known_transport(stations, fluxes)
+    assert "stations.nc: no simulation of this package" in caplog.text
+    caplog.clear()
+    own = stations.with_name("own.nc")
+    with xr.open_dataset(stations) as data:
+        data.assign_attrs(summary="Part of a synthetic world.").to_netcdf(own)
+    known_transport(own, fluxes)
+    assert not caplog.records

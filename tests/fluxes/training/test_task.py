@@ -8,9 +8,13 @@ from co2net_phys.distributed import Team
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.fluxes.config import CarbonWorldConfig
 from co2net_phys.fluxes.models import MODELS, FluxOptions
+from co2net_phys.fluxes.physics_bridge import PhysicsBridge
+from co2net_phys.fluxes.physics_bridge_file import write_physics_bridge
 from co2net_phys.fluxes.simulate import simulate_carbon_world
 from co2net_phys.fluxes.task import FluxTask
 from co2net_phys.fluxes.world_folder import WorldFolder
+from co2net_phys.regridding import LatLonGrid
+from co2net_phys.solvers import Grid
 from co2net_phys.trainer import Callbacks, Interrupted, begin
 
 TINY = CarbonWorldConfig(years=1, grid_step=15.0, truncation=5, towers=24, transport_days=2)
@@ -100,6 +104,37 @@ def test_options_that_make_no_sense(world, fields, problem):
     with pytest.raises(UsageError, match=problem) as caught:
         FluxTask(options(**fields), world, Team())
     assert "\n" not in str(caught.value)
+
+
+def test_stations_that_never_report_are_in_no_fold(world, tmp_path):
+    months = np.arange("2001-02", "2001-06", dtype="datetime64[M]")
+    of_month = torch.full((len(months), 4), 1.0, dtype=torch.float64)
+    grid = LatLonGrid.of_solver(Grid.gaussian(5))
+    observed = 400 * of_month
+    observed[:, 1] = torch.nan
+    response = torch.ones(len(months), 4, 2, *grid.shape, dtype=torch.float64)
+    bridge = PhysicsBridge(
+        months, ("AAA", "BBB", "CCC", "DDD"), grid, response, 399 * of_month, observed, of_month
+    )
+    write_physics_bridge(tmp_path / "physics.nc", bridge)
+    given = {"architecture": "ec-stations", "bridges": str(tmp_path / "physics.nc")}
+    tasks = [FluxTask(options(**given, fold=fold), world, Team()) for fold in range(3)]
+    held_out = [task.description["validation_stations"] for task in tasks]
+    assert sorted(sum(held_out, ())) == ["AAA", "CCC", "DDD"]
+    assert all(np.isfinite(task.validation_error()) for task in tasks)
+    assert len({task.description["bridges"] for task in tasks}) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "number", "problem"),
+    [
+        ({}, 3, r"--ensemble: 3 folds make 3 members at most"),
+        ({"fold": 2}, 0, r"fold: 2 has no effect with --ensemble"),
+    ],
+)
+def test_members_that_cannot_be(given, number, problem):
+    with pytest.raises(UsageError, match=problem):
+        options(**given).member(number)
 
 
 def test_more_folds_than_sites_are_refused(world):
