@@ -93,10 +93,14 @@ def limit(text: str) -> tuple[str, str, float]:
 def _value(scores: dict[str, Any], name: str) -> float:
     """A number in the scores, its names from the outermost to its own joined by points."""
     found: Any = scores
-    for part in name.split("."):
-        if not isinstance(found, dict) or part not in found:
+    rest = f"{name}."
+    while rest:
+        # A name may hold points itself, as that of a file does: the longest that fits is meant.
+        names = found if isinstance(found, dict) else ()
+        key = max((key for key in names if rest.startswith(f"{key}.")), key=len, default=None)
+        if key is None:
             raise UsageError(f"--fail-if {name}: there is no such score; --json shows all names")
-        found = found[part]
+        found, rest = found[key], rest[len(key) + 1 :]
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise UsageError(f"--fail-if {name}: is no number; --json shows all names")
     return float(found)

@@ -7,6 +7,10 @@ With x the input of a frame, h and c hidden state and memory of the frame before
 
 each gate with weights of its own. The peephole weights of the paper, one per cell of the grid, are
 left out: they would tie the network to places, so that it no longer turned with the Earth.
+
+Beyond a pole a layer hears the hidden states of the rows there. What they say of directions is
+turned round, as their own east and north are, and cannot be told from the rest: convolutions over
+the poles are exact in the inputs of a network, and approximate here.
 """
 
 from __future__ import annotations

@@ -24,6 +24,10 @@ from co2net_phys.columns.schema import EMISSION, PROFILE_INPUTS, SURFACE_INPUTS,
 from co2net_phys.errors import UsageError
 from co2net_phys.learned_model import LearnedModel
 
+LIMIT = 12.0
+"""Largest size of a scaled input. Where a profile hardly ever changes (the diffusivity aloft) its
+spread is tiny, and the rare cell where it does would come in hundreds of it."""
+
 SLOPE = 0.1
 """Of the leaky ReLU below 0, as in the spatial feature transform of Wang et al. (2018)."""
 
@@ -35,7 +39,7 @@ class Scale(nn.Module):
     """Bring inputs (B, T, V, [L,] H, W) of several variables V to values of order 1.
 
     Variables that span decades become arsinh(x/scale): linear below the scale and logarithmic
-    above. Then the mean is taken off and the spread divided by.
+    above. Then the mean is taken off and the spread divided by, and what is beyond ±`LIMIT` cut.
     """
 
     scale: Tensor
@@ -56,23 +60,24 @@ class Scale(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Return the scaled values."""
         ratio = values / self.scale
-        return (torch.where(self.compressed, ratio.asinh(), ratio) - self.mean) / self.spread
+        entering = torch.where(self.compressed, ratio.asinh(), ratio)
+        return ((entering - self.mean) / self.spread).clamp(-LIMIT, LIMIT)
 
 
 class SpatialFeatureTransform(nn.Module):
     """Scale and shift features (N, F, H, W) by what a condition (N, C, H, W) says at each cell.
 
     F ← (1 + γ(C)) F + β(C), with γ and β of two 1×1 convolutions each (Wang et al. 2018,
-    doi:10.1109/CVPR.2018.00070).
+    doi:10.1109/CVPR.2018.00070). Both start at 0: the features pass as they are.
     """
 
     def __init__(self, condition: int, features: int) -> None:
         super().__init__()
         self.scale, self.shift = (
             nn.Sequential(
-                nn.Conv2d(condition, features, 1),
+                SphereConv(condition, features, 1),
                 nn.LeakyReLU(SLOPE),
-                nn.Conv2d(features, features, 1),
+                silent(SphereConv(features, features, 1)),
             )
             for _ in range(2)
         )
@@ -125,9 +130,7 @@ class ColumnNetwork(LearnedModel):
         )
         self.norms = nn.ModuleList(FeatureNorm(config.width) for _ in self.layers)
         self.exchange = Exchange(config)
-        self.read_out = nn.Conv2d(config.width, self.exchange.coefficients, 1)
-        for parameter in self.read_out.parameters():
-            nn.init.zeros_(parameter)
+        self.read_out = silent(SphereConv(config.width, self.exchange.coefficients, 1))
 
     @property
     def frames(self) -> int:
@@ -228,12 +231,25 @@ def profile_signs(levels: int) -> tuple[int, ...]:
     return tuple(-1 if name in WIND else 1 for name in PROFILE_INPUTS for _ in range(levels))
 
 
+def silent(layer: SphereConv) -> SphereConv:
+    """Return a layer that gives 0 until it learns."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
 def _encoder(config: ColumnConfig, channels: int, signs: tuple[int, ...] | None) -> nn.Module:
-    """Two convolutions on the globe, each with an activation (paper: 2×(5×5 conv, 64))."""
+    """Two convolutions on the globe, each with an activation (paper: 2×(5×5 conv, 64)).
+
+    The inputs are padded for both at once. The features beyond a pole are then those that a
+    traveller over it would find, going on with the same forward and left; features of the rows
+    there, padded, would have them the other way round.
+    """
     kernel, poles = config.encoder_kernel, config.rows_at_poles
+    margin = config.encoder_margin
     return nn.Sequential(
-        SphereConv(channels, config.width, kernel, rows_at_poles=poles, signs=signs),
+        SphereConv(channels, config.width, kernel, rows_at_poles=poles, signs=signs, margin=margin),
         nn.LeakyReLU(SLOPE),
-        SphereConv(config.width, config.width, kernel, rows_at_poles=poles),
+        SphereConv(config.width, config.width, kernel, margin=0),
         nn.LeakyReLU(SLOPE),
     )

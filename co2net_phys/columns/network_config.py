@@ -66,6 +66,11 @@ class ColumnConfig(ModelConfig):
     """Cells in each direction that the tracer of a cell may come from between two frames."""
 
     @property
+    def encoder_margin(self) -> int:
+        """Cells that an encoder's inputs are padded by, for its two convolutions together."""
+        return 2 * (self.encoder_kernel // 2)
+
+    @property
     def rows_at_poles(self) -> bool:
         """Whether the outermost rows are the poles themselves."""
         return max(abs(self.latitude[0]), abs(self.latitude[-1])) > 90 - 1e-3
@@ -76,9 +81,9 @@ class ColumnConfig(ModelConfig):
             for name, size in (("encoder_kernel", self.encoder_kernel), ("kernel", self.kernel))
             if size % 2 == 0
         ]
-        margin = max(self.encoder_kernel // 2, self.kernel // 2, self.reach)
+        margin = max(self.encoder_margin, self.kernel // 2, self.reach)
         if margin > min(len(self.latitude) - 1, self.columns):
-            found.append("latitude: fewer rows or columns than half a kernel; choose a finer grid")
+            found.append("latitude: fewer rows or columns than kernels reach; choose a finer grid")
         if self.columns % 2:
             found.append(f"columns: {self.columns} longitudes have no opposite meridians")
         steps = zip(self.latitude[1:], self.latitude, strict=False)

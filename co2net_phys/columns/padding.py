@@ -8,9 +8,15 @@ repeated.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+SPREAD = 0.7
+"""Cells: standard deviation of the bell by which the size of a kernel's weights falls off at the
+start. Networks of several layers then hear mostly the cell itself and those beside it."""
 
 
 def pad_sphere(
@@ -41,12 +47,26 @@ def pad_sphere(
 
 
 class SphereConv(nn.Conv2d):
-    """Convolution of fields (N, C, H, W) on the globe, padded by `pad_sphere`: the grid is kept.
+    """Convolution of fields (N, C, H, W) on the globe, padded by `pad_sphere`.
 
-    `signs` (C) says which of the input channels change sign beyond a pole (−1). Weights start at
-    the size that keeps the variance of features from layer to layer (He et al. 2015,
-    doi:10.1109/ICCV.2015.123), biases at 0: the much smaller ones that PyTorch draws leave nothing
-    of the inputs after some layers but the biases.
+    Weights are stored with variance 1 and multiplied by `gain`, which keeps the variance of
+    features from layer to layer (He et al. 2015, doi:10.1109/ICCV.2015.123): a step of Adam then
+    changes every weight by the same share, whether a layer hears 64 numbers or 4000 (equalised
+    learning rate, Karras et al. 2018, arXiv 1710.10196). They begin largest in the middle of the
+    kernel, biases at 0.
+
+    Parameters
+    ----------
+    channels, features
+        Of the input and of the output.
+    kernel
+        Cells that a kernel spans in both directions, odd.
+    rows_at_poles
+        As in `pad_sphere`.
+    signs
+        (C,) as in `pad_sphere`.
+    margin
+        Cells that the input is padded by; without one those that keep the grid as it is.
     """
 
     signs: Tensor | None
@@ -57,20 +77,32 @@ class SphereConv(nn.Conv2d):
         features: int,
         kernel: int,
         *,
-        rows_at_poles: bool,
+        rows_at_poles: bool = False,
         signs: tuple[int, ...] | None = None,
         bias: bool = True,
+        margin: int | None = None,
     ) -> None:
         super().__init__(channels, features, kernel, bias=bias)
-        nn.init.kaiming_normal_(self.weight)
+        self.gain = math.sqrt(2 / (channels * kernel**2))
+        with torch.no_grad():
+            self.weight.normal_().mul_(_bell(kernel))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+        self.margin = kernel // 2 if margin is None else margin
         self.rows_at_poles = rows_at_poles
         values = None if signs is None else torch.tensor(signs, dtype=torch.float32)
         self.register_buffer("signs", values, persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:  # named as in the base class
-        """Return (N, features, H, W)."""
-        margin = self.kernel_size[0] // 2
-        signs = None if self.signs is None else self.signs.to(input.dtype)
-        return super().forward(pad_sphere(input, margin, signs, rows_at_poles=self.rows_at_poles))
+        """Return (N, features, H, W), each side 2·margin + 1 − kernel longer than the input's."""
+        if self.margin:
+            signs = None if self.signs is None else self.signs.to(input.dtype)
+            input = pad_sphere(input, self.margin, signs, rows_at_poles=self.rows_at_poles)
+        return self._conv_forward(input, self.gain * self.weight, self.bias)
+
+
+def _bell(kernel: int) -> Tensor:
+    """Sizes (kernel, kernel) of weights at the start, with mean square 1."""
+    squared = (torch.arange(kernel) - kernel // 2) ** 2
+    bell = (-(squared[:, None] + squared) / (2 * SPREAD**2)).exp()
+    return bell * kernel / bell.norm()

@@ -64,7 +64,9 @@ def rollout(
     """
     require_frames(store, model.frames, start, steps)
     past = deque(_tensors(store.tracer(range(start - model.frames, start)), device), model.frames)
-    limit = GROWTH_LIMIT * max(float(field.max()) for field in past)
+    # From no tracer at all there is nothing to compare with but what is infinite.
+    largest = max(float(field.max()) for field in past)
+    limit = GROWTH_LIMIT * largest or torch.finfo(torch.float32).max
     before = range(start + 1 - model.frames, start)
     surface = deque(_tensors(store.surface(before), device), model.frames)
     forcing = deque(_tensors(store.forcing(before), device), model.frames)

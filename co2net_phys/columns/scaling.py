@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 def column_config(
-    store: ColumnStore, block: Indices, kind: type[ColumnConfig] = ColumnConfig, **sizes: Any
+    store: ColumnStore, block: Indices, kind: type[ColumnConfig] = ColumnConfig, /, **sizes: Any
 ) -> ColumnConfig:
     """Return the configuration of an emulator for the grid, levels and scales of a store.
 

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from co2net_phys.columns.schema import (
+    EMISSION,
     OFFSET_BOUNDS,
     PROFILE_INPUTS,
     SHARE_BOUNDS,
@@ -104,7 +105,7 @@ class ColumnStore:
         Raises
         ------
         DataError
-            The file is damaged, or values are missing, infinite or a negative mass.
+            The file is damaged, or values are missing, infinite or a negative mass or emission.
         """
         array = self.dataset[name]
         chunk = array.encoding.get("preferred_chunks", {}).get("time")
@@ -118,18 +119,19 @@ class ColumnStore:
         wrong = np.count_nonzero(~np.isfinite(values))
         if wrong:
             raise DataError(f"{where} has {wrong} missing or infinite values; fill them first")
-        if array.name == TRACER and values.min() < 0:
+        if array.name in (TRACER, EMISSION) and values.min() < 0:
             raise DataError(f"{where} is negative, at least {values.min():g}; set it to 0 there")
         return values
 
     def _check_grid(self) -> None:
         global_latitude_order(self.latitude, f"{self.source}: variable 'latitude'")
         global_longitude_order(self.longitude, f"{self.source}: variable 'longitude'")
-        steps = np.diff(self.longitude)
+        steps = np.diff(self.longitude, append=self.longitude[0] + 360)
         if len(self.longitude) % 2 or np.ptp(steps) > 0.01 * steps.mean():
             raise DataError(
                 f"{self.source}: variable 'longitude': rows over the poles need an even number of "
-                "longitudes at equal steps; regrid with `co2phys data regrid`"
+                "longitudes at equal steps around the globe, none of them twice; regrid with "
+                "`co2phys data regrid`"
             )
 
     def _check_units(self) -> None:

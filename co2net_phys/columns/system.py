@@ -28,6 +28,7 @@ from co2net_phys.columns.scores import stability_scores
 from co2net_phys.columns.stability import Stability, compare_courses, persisted
 from co2net_phys.columns.store import ColumnStore, open_columns
 from co2net_phys.columns.task import ColumnTask
+from co2net_phys.data.cells import cell_bounds, latitude_bounds
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.output_layout import (
     OutputVariable,
@@ -40,7 +41,6 @@ from co2net_phys.devices import choose_device
 from co2net_phys.distributed import Team
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.report import Heading, Paragraph, Picture, Table
-from co2net_phys.solvers import Grid
 from co2net_phys.system import Request, Trained
 
 LAYERS = ("level_bnds", OFFSET_BOUNDS, SHARE_BOUNDS, "level", "ap", "b")
@@ -140,9 +140,11 @@ def _same(found: ArrayLike, expected: ArrayLike) -> bool:
 def _writer(
     store: ColumnStore, output: Path, request: Request, start: int, steps: int
 ) -> StreamingWriter:
-    grid = Grid.from_coordinates(store.latitude, store.longitude)
     template = latitude_longitude_template(
-        store.latitude, store.longitude, grid.latitude_bounds, grid.longitude_bounds
+        store.latitude,
+        store.longitude,
+        latitude_bounds(store.latitude),
+        cell_bounds(store.longitude),
     ).merge(store.dataset[[name for name in LAYERS if name in store.dataset]].load())
     attributes = VARIABLES[TRACER].attributes | {"cell_methods": "time: point"}
     return StreamingWriter(

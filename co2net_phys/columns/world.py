@@ -65,8 +65,8 @@ class ColumnsConfig(BaseModel):
 
     @property
     def skipped(self) -> int:
-        """Number of frames of the spin-up, which are not written."""
-        return self.spin_up_days * 24 // self.output_hours
+        """Number of frames of the spin-up, which are not written; its end is the first that is."""
+        return self.spin_up_days * 24 // self.output_hours - 1
 
 
 def columns_config(**options: Any) -> ColumnsConfig:

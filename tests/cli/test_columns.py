@@ -70,6 +70,20 @@ def test_the_chain_from_a_world_to_a_report(co2phys, store, rolled_out, tmp_path
     assert co2phys(*words, "--fail-if", "methods.nobody.rmse>1").code == 2
 
 
+def test_rows_at_the_poles_are_learned_and_rolled_out(co2phys, store, tmp_path):
+    north = np.linspace(-90, 90, 12)
+    polar = altered(store, "polar.zarr", lambda data: data.assign_coords(latitude=north))
+    done = co2phys(*TRAIN, "--model", "convlstm", "--data", polar, "--output", "run")
+    assert done.code == 0, done.err
+    words = ("--checkpoint", "run", "--data", polar, "--output", "polar-rolled.zarr")
+    done = co2phys("reconstruct", *words, "--device", "cpu")
+    assert done.code == 0, done.err
+    with xr.open_zarr("polar-rolled.zarr", consolidated=False) as made:
+        bounds = made["latitude_bnds"].values
+    assert bounds[0, 0] == -90 and bounds[-1, 1] == 90
+    np.testing.assert_allclose(bounds[:-1, 1], (north[1:] + north[:-1]) / 2)
+
+
 def test_members_of_an_ensemble_are_scored_by_their_files(co2phys, store, rolled_out):
     file = rolled_out("convlstm")
     shutil.copytree(file, "again.zarr")
@@ -77,6 +91,10 @@ def test_members_of_an_ensemble_are_scored_by_their_files(co2phys, store, rolled
     done = co2phys(*words, "again.zarr")
     assert done.code == 0, done.err
     assert set(json.loads(done.out)["methods"]) == {file, "again.zarr", "persistence"}
+    limit = "methods.again.zarr.rmse"
+    assert co2phys(*words, "again.zarr", "--fail-if", f"{limit}>0").code == 5
+    assert co2phys(*words, "again.zarr", "--fail-if", f"{limit}>1").code == 0
+    assert co2phys(*words, "again.zarr", "--fail-if", "methods.again.rmse>1").code == 2
     twice = co2phys(*words, file)
     assert twice.code == 2
     assert "given twice" in twice.err

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from co2net_phys.columns.network_config import ColumnConfig
 from co2net_phys.columns.scaling import column_config
 from co2net_phys.columns.schema import PROFILE_INPUTS, SURFACE_INPUTS, VARIABLES
 from co2net_phys.columns.store import ColumnStore, open_columns
 from co2net_phys.columns.windows import column_windows
 from co2net_phys.data.splits import block_split, split_frames
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 
 
 def test_inputs_come_in_the_order_of_the_schema(store):
@@ -88,6 +89,7 @@ def damaged(data, name, value):
     [
         ("ta", np.nan, "world: variable 'ta' has 1 missing or infinite values"),
         ("mmrbc", -1e-9, "world: variable 'mmrbc' is negative, at least -1e-09"),
+        ("emibc", -1e-14, "world: variable 'emibc' is negative, at least -1e-14"),
     ],
 )
 def test_holes_and_negative_masses_are_refused(world, name, value, message):
@@ -105,6 +107,15 @@ def test_other_units_and_regions_are_refused(world):
         ColumnStore(world(frames=8).isel(longitude=slice(0, 8)), "world")
     with pytest.raises(DataError, match="even number of longitudes"):
         ColumnStore(world(frames=8, columns=15), "world")
+    east = {"longitude": np.linspace(0, 360, 16)}
+    with pytest.raises(DataError, match="none of them twice"):
+        ColumnStore(world(frames=8).assign_coords(east), "world")
+
+
+@pytest.mark.parametrize("name", ["store", "block", "kind"])
+def test_options_that_no_network_has_are_refused_by_name(store, name):
+    with pytest.raises(UsageError, match=f"^model.{name}: "):
+        column_config(store, np.arange(40), ColumnConfig, **{name: 1})
 
 
 def test_scaled_inputs_of_the_training_block_have_mean_0_and_spread_1(store):

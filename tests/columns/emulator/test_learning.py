@@ -89,7 +89,7 @@ def test_a_network_learns_to_carry_the_tracer(kind, larger):
     later = column_windows(larger, np.arange(95, 120), 2)
     torch.manual_seed(0)
     learner = ColumnLearner(kind(column_config(larger, block, frames=2, width=16, depth=1)))
-    optimiser = torch.optim.AdamW(learner.parameters(), lr=3e-3)
+    optimiser = torch.optim.AdamW(learner.parameters(), lr=1e-2)
     for epoch in range(4):
         order = shuffled(len(windows), 0, epoch)
         for item in windows.stream(np.array_split(order, len(order) // 4)):

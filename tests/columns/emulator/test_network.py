@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from co2net_phys.columns.convlstm import ConvLSTM
 from co2net_phys.columns.network import (
+    LIMIT,
     ColumnEmulator,
     Persistence,
     PlainConvLSTM,
@@ -117,6 +119,36 @@ def test_only_the_wind_changes_its_sign_beyond_the_poles(kind, config):
     assert wind == [first + 3 * place + level for place in places for level in range(3)]
 
 
+def test_an_encoder_goes_on_over_the_poles_as_around_the_earth(config):
+    """Compared with convolutions along full meridians, over both poles and back: a torus."""
+    network = awake(ColumnEmulator(config())).double()
+    first, second = (network.profile_encoder[number] for number in (0, 2))
+    field = torch.randn(1, 24, 8, 16, dtype=torch.float64)
+    there = field.flip(-2).roll(8, dims=-1) * first.signs[:, None, None]
+    around = torch.cat([field, there], dim=-2)  # every meridian goes on as the opposite one
+    with torch.no_grad():
+        for layer in (first, second):
+            padded = functional.pad(around, (2, 2, 2, 2), mode="circular")
+            weight = layer.gain * layer.weight
+            around = functional.leaky_relu(functional.conv2d(padded, weight, layer.bias), 0.1)
+        torch.testing.assert_close(network.profile_encoder(field), around[..., :8, :])
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_begins_by_listening_to_its_own_place(kind, config, inputs):
+    """Share of the squared sensitivity of the features before the read-out."""
+    torch.manual_seed(0)
+    network, heard = kind(config(width=16, rows=16, columns=32)), []
+    network.read_out.register_forward_pre_hook(lambda module, given: heard.append(given[0]))
+    surface, profiles = inputs(config(rows=16, columns=32))
+    network(surface, profiles.requires_grad_())
+    squares = torch.zeros(16, 32)
+    for feature in heard[0][:, :, 8, 16].sum(dim=0):
+        (slope,) = torch.autograd.grad(feature, profiles, retain_graph=True)
+        squares += slope[:, -1].square().sum(dim=(0, 1, 2))
+    assert squares[7:10, 15:18].sum() > 0.6 * squares.sum()
+
+
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_input_and_every_weight_counts(kind, config, inputs):
     network = awake(kind(config()))
@@ -149,11 +181,23 @@ def test_what_spans_decades_is_compressed_and_all_else_is_linear(config):
     assert found[0, 0, PROFILE_INPUTS.index("ta")].mean().item() == pytest.approx(1.0)
 
 
+def test_what_is_far_beyond_the_usual_is_cut(config):
+    scale = Scale(config(), PROFILE_INPUTS, by_level=True)
+    wind = PROFILE_INPUTS.index("ua")
+    values = torch.zeros(1, 1, 8, 3, 8, 16)
+    values[0, 0, wind, 0, 0, :3] = torch.tensor([300.0, -300.0, 3.0])
+    found = scale(values)[0, 0, wind, 0, 0, :4]
+    assert found.tolist() == [LIMIT, -LIMIT, 3.0, 0.0]
+    torch.testing.assert_close(scale(-values)[:, :, wind], -scale(values)[:, :, wind])
+
+
 def test_the_transform_scales_and_shifts_by_the_condition():
     torch.manual_seed(0)
     layer = SpatialFeatureTransform(2, 4)
     features, condition = torch.randn(3, 4, 5, 6), torch.randn(3, 2, 5, 6)
     with torch.no_grad():
+        assert torch.equal(layer(features, condition), features), "the start"
+        awake(layer)
         shift, first, second = (layer(k * features, condition) for k in (0.0, 1.0, 2.0))
         torch.testing.assert_close(second - first, first - shift)  # affine in the features
         factor = (first - shift) / features
@@ -189,7 +233,7 @@ def test_a_configuration_survives_json(config):
         ({"thickness": [(0.0, 0.0)] * 3}, "model.thickness: needs 3 positive numbers"),
         ({"interval": 0.0}, "model.interval"),
         ({"reach": 8}, "model.latitude: fewer rows"),
-        ({"latitude": [10.0, 30.0, 20.0, 40.0]}, "model.latitude: does not ascend"),
+        ({"latitude": [-60.0, -20.0, -40.0, 20.0, 60.0]}, "model.latitude: does not ascend"),
         ({"width": 0}, "model.width"),
         ({"latitude": [-45.0, 45.0]}, "model.latitude: fewer rows"),
         ({"statistics": {}}, "model.statistics: 0 of 'emibc' where 1 are needed"),

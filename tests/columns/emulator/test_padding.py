@@ -1,5 +1,7 @@
 """Padding on the globe: an analytic field continues around the Earth and over its poles."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -87,5 +89,29 @@ def test_a_convolution_is_the_sum_over_neighbours_on_the_globe():
             beyond = i == 2
             values = field[0, :, row, (column + 3) % 6 if beyond else column]
             values = values * torch.tensor([1.0, -1.0 if beyond else 1.0])
-            corner = corner + layer.weight[:, :, i, j] @ values
+            corner = corner + math.sqrt(2 / 18) * layer.weight[:, :, i, j] @ values
     torch.testing.assert_close(found[0, :, 3, 5], corner)
+
+
+@pytest.mark.parametrize(("channels", "kernel"), [(64, 1), (167, 3), (160, 5)])
+def test_weights_begin_with_variance_1_in_the_middle_and_keep_that_of_features(channels, kernel):
+    torch.manual_seed(0)
+    layer = SphereConv(channels, 256, kernel)
+    found = layer.weight.detach().square().mean(dim=(0, 1))
+    assert float(found.mean()) == pytest.approx(1, rel=0.03)
+    assert kernel == 1 or float(found[kernel // 2, kernel // 2]) > 0.6 * float(found.sum())
+    with torch.no_grad():
+        rectified = layer(torch.randn(8, channels, 6, 12)).relu()
+    assert float(rectified.square().mean()) == pytest.approx(1, rel=0.1)  # He et al. (2015)
+
+
+def test_steps_of_one_size_change_layers_with_few_and_many_inputs_alike():
+    """All weights move by 1 % of their size, up or down by chance."""
+    for channels, kernel in ((7, 5), (160, 5), (64, 1)):
+        torch.manual_seed(0)
+        layer, field = SphereConv(channels, 64, kernel), torch.randn(4, channels, 8, 16)
+        with torch.no_grad():
+            before = layer(field)
+            layer.weight += 0.01 * torch.randn(layer.weight.shape).sign()
+            change = layer(field) - before
+        assert float(change.std() / before.std()) == pytest.approx(0.01, rel=0.1)

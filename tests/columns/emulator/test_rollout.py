@@ -71,6 +71,29 @@ def test_a_gap_in_time_is_refused(emulator, world):
     assert len(list(rollout(emulator, store, 23, 20))) == 20
 
 
+class Emitting(torch.nn.Module):
+    """A tracer of a given size, whatever was before."""
+
+    frames = 1
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+
+    def forward(self, surface, profiles):
+        return torch.full_like(profiles[:, -1:, 0], self.size)
+
+
+def test_a_start_without_tracer_is_no_blow_up(world):
+    data = world()
+    data["mmrbc"][:] = 0.0
+    store = ColumnStore(data, "empty air")
+    assert len(list(rollout(Emitting(1e-12), store, 10, 3))) == 3
+    for size in (float("inf"), float("nan")):
+        with pytest.raises(NumericalError, match="blew up after 1 frames"):
+            next(rollout(Emitting(size), store, 10, 3))
+
+
 class Growing(torch.nn.Module):
     """The tracer times a factor each frame."""
 
