@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -54,6 +54,10 @@ def command(
         list[str] | None,
         typer.Option(help="Preset, or 'name:south,north,west,east:2019-08-01,2019-08-15'; repeat."),
     ] = None,
+    climatology: Annotated[
+        Literal["cell", "scalar"],
+        typer.Option(help="ACC: anomalies from the mean of the truth of each cell, or of all."),
+    ] = "cell",
     fail_if: Annotated[
         list[str] | None,
         typer.Option(help="Exit with 5 if true: 'rmse>4', 'acc<0.6', 'held_out.rmse>3'."),
@@ -88,13 +92,14 @@ def command(
         return
     conditions = [_condition(text) for text in fail_if or []]
     files = [*(stations or []), *(more or [])]
-    evaluate_options.refuse_useless(truth, files, selection, units, nearest_time)
+    evaluate_options.refuse_useless(truth, files, selection, units, nearest_time, climatology)
     choices = Choices(
         place="nearest" if nearest else "bilinear",
         moment="nearest" if nearest_time else "linear",
         held_out=evaluate_options.codes(held_out),
         period=evaluate_options.period(start, end),
         events=evaluate_options.events(event or [], truth),
+        climatology=climatology,
     )
     if report is not None:
         _require_free(report, overwrite, prediction, truth)

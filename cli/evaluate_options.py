@@ -24,10 +24,13 @@ def refuse_useless(
     selection: str,
     units: str | None,
     nearest_time: bool,
+    climatology: str,
 ) -> None:
     """Raise where there is nothing to compare with, or an option has nothing to act on."""
     if truth is None and not files:
         raise UsageError("nothing to compare with; give --truth, --stations, or both")
+    if climatology != "cell" and truth is None:
+        raise UsageError("--climatology has no effect without --truth; leave it out")
     given = {
         "--selection": selection != "representative",
         "--units": units is not None,

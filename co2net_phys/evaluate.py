@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -29,7 +30,8 @@ from co2net_phys.regional_sums import RegionalSums
 Floats = NDArray[np.floating[Any]]
 Frames = NDArray[np.int64]
 Sampling = Literal["bilinear", "nearest"]
-
+Climatology = Literal["cell", "scalar"]
+"""Mean of the truth over time that anomalies are from: of each cell, or of the whole globe."""
 
 TRAINING_ATTRIBUTE = "training_stations"
 """Global attribute of a reconstruction: codes of the stations that it was given."""
@@ -88,6 +90,7 @@ def evaluated(
     truth: TrainingStore,
     watchers: Sequence[Watcher] = (),
     method: Sampling = "bilinear",
+    climatology: Climatology = "cell",
 ) -> Evaluated:
     """As `evaluate`, with what the scores were made of; `watchers` see every map on its way.
 
@@ -98,7 +101,7 @@ def evaluated(
     given = pieces(prediction.isel(time=indices), source)
     groups = groups_of(prediction, [station.code for station in truth.stations])
     target = target_of(prediction, source)
-    return _evaluated(given, truth, frames, groups, target, watchers, method)
+    return _evaluated(given, truth, frames, groups, target, watchers, method, climatology)
 
 
 def comparison(prediction: xr.Dataset, source: str, truth: TrainingStore) -> dict[str, Any]:
@@ -194,7 +197,7 @@ def shared_times(
     Raises
     ------
     DataError
-        There is no variable to score, the grids differ, or no time is shared.
+        There is no variable to score, the grids differ, its times do not ascend, or none is shared.
     """
     target_of(prediction, source)
     for axis, expected in (("latitude", truth.latitude), ("longitude", truth.longitude)):
@@ -205,6 +208,8 @@ def shared_times(
             )
     position = {moment: index for index, moment in enumerate(truth.times.values)}
     moments = prediction["time"].values
+    if not all(earlier < later for earlier, later in pairwise(moments)):
+        raise DataError(f"{source}: 'time' does not ascend; sort it and drop duplicates first")
     shared = [index for index, moment in enumerate(moments) if moment in position]
     if not shared:
         raise DataError(f"{source}: no time in common with {truth.source}")
@@ -219,10 +224,11 @@ def _evaluated(
     target: str,
     watchers: Sequence[Watcher] = (),
     method: Sampling = "bilinear",
+    climatology: Climatology = "cell",
 ) -> Evaluated:
     """Scores of the prediction at `frames`, which comes in parts."""
-    climatology = _mean_field(truth, target, frames)
-    sums = RegionalSums(REGIONS, truth.latitude, truth.longitude, climatology)
+    mean = _mean_field(truth, target, frames, climatology)
+    sums = RegionalSums(REGIONS, truth.latitude, truth.longitude, mean)
     at_sites, of_truth, stated = [], [], []
     done = 0
     for part in given:
@@ -240,6 +246,7 @@ def _evaluated(
     result: dict[str, Any] = {
         **regions.pop("global"),
         "median_abs_error": sums.median_abs_error(),
+        "climatology": climatology,
         "regions": regions,
     }
     codes = [station.code for station in truth.stations]
@@ -293,8 +300,13 @@ def _at_stations(field: Floats, truth: TrainingStore, method: Sampling = "biline
     return metrics.sample_at(field, truth.latitude, truth.longitude, north, east, method)
 
 
-def _mean_field(truth: TrainingStore, target: str, frames: Frames) -> NDArray[np.float64]:
-    """Mean (H, W) of the truth over `frames`, NaN where it is never known."""
+def _mean_field(
+    truth: TrainingStore, target: str, frames: Frames, climatology: Climatology
+) -> NDArray[np.float64]:
+    """Mean (H, W) of the truth over `frames`, NaN where it is never known.
+
+    "scalar": that of all cells together, by area, in every cell.
+    """
     total, count = np.zeros(truth.shape), np.zeros(truth.shape)
     step = frames_at_once(total.size)
     for first in range(0, len(frames), step):
@@ -302,6 +314,9 @@ def _mean_field(truth: TrainingStore, target: str, frames: Frames) -> NDArray[np
         known = ~np.isnan(field)
         total += np.where(known, field, 0.0).sum(axis=0)
         count += known.sum(axis=0)
+    if climatology == "scalar":
+        area = metrics.latitude_weights(truth.latitude)[:, None]
+        total, count = (np.full(truth.shape, (area * sums).sum()) for sums in (total, count))
     return total / np.where(count > 0, count, np.nan)
 
 

@@ -120,11 +120,11 @@ def with_standard_error(scores: Scores) -> dict[str, Mapping[str, Any]]:
 def _opening(compared: str, scores: Scores) -> str:
     text = f"{VARIABLES[scores['variable']].long_name}: {compared}."
     if "times" in scores:
-        times = scores["times"]
+        times, together = scores["times"], scores["climatology"] == "scalar"
         text += (
             f" {times['count']} maps from {times['first']} to {times['last']}; means over the "
             "globe and over regions are weighted by area, anomalies are from the mean of the "
-            "truth over these times."
+            f"truth over these times{' and the globe' if together else ' in each cell'}."
         )
     if "observations" in scores:
         seen = scores["observations"]

@@ -73,6 +73,7 @@ class Table:
         caption: what the table shows.
         best: for each column which number is best: "min", "max", "zero" (nearest to 0) or None.
         decimals: digits after the point.
+        compared: cells by which the best are found, where not by those shown.
     """
 
     columns: Sequence[str]
@@ -80,6 +81,7 @@ class Table:
     caption: str = ""
     best: Sequence[Best] = ()
     decimals: int = 2
+    compared: Sequence[Sequence[Cell]] | None = None
 
     def __post_init__(self) -> None:
         if self.best and len(self.best) != len(self.columns):
@@ -192,7 +194,7 @@ def _winners(table: Table, shown: list[list[str]]) -> set[tuple[int, int]]:
     for column, best in enumerate(table.best):
         numbers = {
             row: float(cell)
-            for row, cells in enumerate(table.rows)
+            for row, cells in enumerate(table.compared or table.rows)
             if isinstance(cell := cells[column], int | float) and math.isfinite(cell)
         }
         if best is None or not numbers:

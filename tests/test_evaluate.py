@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from co2net_phys import metrics
 from co2net_phys.data.schema import (
     CO2,
     HELD_OUT_ATTRIBUTE,
@@ -10,7 +11,7 @@ from co2net_phys.data.schema import (
 )
 from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
-from co2net_phys.evaluate import comparison, evaluate, scores
+from co2net_phys.evaluate import comparison, evaluate, evaluated, scores
 from co2net_phys.json_text import json_text
 
 
@@ -38,6 +39,28 @@ def test_the_truth_is_perfect(prediction, store):
     assert result["times"] == {
         "first": "2010-03-04T18:00:00", "last": "2010-03-07T03:00:00", "count": 20,
     }  # fmt: skip
+
+
+def test_anomalies_from_one_mean_of_the_globe(prediction, store):
+    noise = np.random.default_rng(3).normal(0, 2, prediction[CO2].shape)
+    prediction[CO2] = prediction[CO2] + noise
+    y, u = prediction[CO2].values, store.field(CO2, np.arange(30, 50)).astype(float)
+    weights = metrics.latitude_weights(store.latitude)
+    mean = (u * weights[:, None]).mean(axis=(0, 1, 2)) / weights.mean()
+    usual = evaluate(prediction, "rec.nc", store)
+    found = evaluated(prediction, "rec.nc", store, climatology="scalar").scores
+    assert (usual["climatology"], found["climatology"]) == ("cell", "scalar")
+    assert found["acc"] == pytest.approx(metrics.acc(y, u, mean, weights))
+    assert usual["acc"] == pytest.approx(metrics.acc(y, u, u.mean(axis=0), weights))
+    assert found["acc"] > usual["acc"] + 0.01
+    assert found["rmse"] == usual["rmse"]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 1, 2], [0, 2, 1, 3]])
+def test_times_that_repeat_or_go_back_are_refused(prediction, store, order):
+    """The same map would count twice, or series would be out of order."""
+    with pytest.raises(DataError, match=r"rec.nc: 'time' does not ascend"):
+        evaluate(prediction.isel(time=order), "rec.nc", store)
 
 
 def test_stations_are_scored_in_two_groups(prediction, store):

@@ -18,6 +18,9 @@ from co2net_phys.inversion.settings import InversionSettings, inversion_settings
 OF_THE_COMPARISON = ("seed", "station_seed", "training_stations", "split")
 """Options of training that are the same for all methods, so that no method may have its own."""
 
+FLUX = "flux"
+"""Option of an inversion that is no setting: CF file of its prior fluxes."""
+
 
 class Method(BaseModel):
     """One method: a simple one by its name, a network or an inversion by its options."""
@@ -29,7 +32,8 @@ class Method(BaseModel):
     train: Mapping[str, Any] | None = None
     """Options of a network, over those that are `common`."""
     invert: Mapping[str, Any] | None = None
-    """Options of an inversion, see `co2net_phys.inversion.settings`; times in seconds."""
+    """Options of an inversion, see `co2net_phys.inversion.settings`, in seconds and metres; and
+    `flux`, a CF file of prior fluxes instead of those of the twin world."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> Method:
@@ -93,10 +97,17 @@ class Comparison(BaseModel):
 
     def inversion(self, label: str, seed: int) -> InversionSettings:
         """Options of an inversion; raises `UsageError` naming the method."""
+        given = self.methods[label].invert or {}
+        options = {name: value for name, value in given.items() if name != FLUX}
         try:
-            return inversion_settings({**(self.methods[label].invert or {}), "seed": seed})
+            return inversion_settings({**options, "seed": seed})
         except UsageError as error:
             raise UsageError(f"methods.{label}: {error}") from error
+
+    def flux(self, label: str) -> Path | None:
+        """File of an inversion's prior fluxes, None for those of the twin world."""
+        given = (self.methods[label].invert or {}).get(FLUX)
+        return None if given is None else Path(str(given))
 
 
 def key_of(label: str) -> str:

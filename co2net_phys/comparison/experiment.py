@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.comparison.config import Comparison, key_of
+from co2net_phys.comparison.fingerprint import fingerprint
 from co2net_phys.comparison.methods import FRAMES, plan_of, reconstructed
 from co2net_phys.comparison.task import Task
 from co2net_phys.data.schema import CO2
@@ -69,7 +70,7 @@ class Experiment:
         Why a method cannot run on this store, by its label.
     ends
         Frames that every method reconstructs for its scores: those of the test block that even the
-        longest window reaches, every `score_every`-th of them.
+        longest window reaches, every `score_every`-th of them, as far as their CO2 is known.
     wanted
         Methods to run, None for all; of the others only complete runs count.
     """
@@ -112,7 +113,7 @@ def plan(comparison: Comparison, store: TrainingStore, folder: Path) -> Experime
     Raises
     ------
     DataError, UsageError
-        No method can run on this store.
+        No method can run on this store, or none of the maps to score is known.
     """
     split = split_of(store, FRAMES)
     drafts: list[tuple[str, Task, Mapping[str, Any]]] = []
@@ -131,8 +132,9 @@ def plan(comparison: Comparison, store: TrainingStore, folder: Path) -> Experime
                     raise
     frames = split_frames(store, split, "test")
     span = max(int(cost["span"]) for _, _, cost in drafts)
-    ends = window_ends(store, frames, span)[:: comparison.score_every]
-    runs = [_run(*draft, folder, store, ends) for draft in drafts]
+    ends = _known(store, window_ends(store, frames, span)[:: comparison.score_every])
+    scored = [fingerprint(store), ends.tolist()]
+    runs = [_run(*draft, folder, scored) for draft in drafts]
     return Experiment(comparison, store, split, tuple(runs), impossible, ends)
 
 
@@ -185,17 +187,20 @@ def run_all(
         yield {"method": run.label, "seed": run.seed, **known}
 
 
+def _known(store: TrainingStore, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of the frames whose map of CO2 has a value."""
+    is_known = [not np.isnan(store.field(CO2, [end])).all() for end in ends]
+    if not any(is_known):
+        raise DataError(f"{store.source}: no map of {CO2!r} has a value in the test block")
+    return ends[is_known]
+
+
 def _run(
-    label: str,
-    task: Task,
-    cost: Mapping[str, Any],
-    folder: Path,
-    store: TrainingStore,
-    ends: NDArray[np.int64],
+    label: str, task: Task, cost: Mapping[str, Any], folder: Path, scored: Sequence[Any]
 ) -> Run:
-    known = [task.description, cost["data"], ends.tolist(), store.source]
+    """The run whose scores depend on its task, on its network, and on what is `scored`."""
     place = folder / "runs" / key_of(label) / f"seed-{task.seed}"
-    return Run(label, task, place, identity_of(known), cost)
+    return Run(label, task, place, identity_of([task.description, cost["data"], *scored]), cost)
 
 
 def _scores(

@@ -60,7 +60,10 @@ def as_markdown(found: Mapping[str, Any]) -> str:
             _table(scored, _DIFFERENCES),
             "## Cost",
             _table(scored, _COSTS),
-            "Medians over the seeds; memory: what fitting or training took beyond what was there.",
+            "Medians over the seeds. Training: median seconds of an epoch × number of epochs, "
+            "without validation and without the fits of a first guess, whose cost is in the row of "
+            "that method. Memory: what fitting or training took beyond what was there. A map: the "
+            "method alone, without reading.",
             "## Regions",
             _table(scored, _regional(others)),
         ]
@@ -89,7 +92,8 @@ def _significance(found: Mapping[str, Any]) -> str:
     return (
         f"Difference of the global RMSE from that of {found['reference']} at the same times and "
         "with the same stations, errors averaged over the seeds; 95 % intervals and p-values by "
-        f"a bootstrap of blocks of {found['times']['block']} maps."
+        f"a bootstrap of blocks of {found['times']['block']} maps, as long as any error or "
+        "difference remembers."
     )
 
 
@@ -137,12 +141,14 @@ def _difference(row: Row) -> str:
     found = row["difference"]
     if found is None:
         return "reference"
+    if found["value"] is None:
+        return "no common seed"
     return f"{found['value']:+.3f} ({found['low']:+.3f}, {found['high']:+.3f})"
 
 
 def _p_value(row: Row) -> str:
     found = row["difference"]
-    if found is None:
+    if found is None or found["p_value"] is None:
         return ""
     return "< 0.001" if found["p_value"] < 0.001 else f"{found['p_value']:.3f}"
 

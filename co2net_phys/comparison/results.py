@@ -12,7 +12,7 @@ from co2net_phys.comparison.config import Comparison
 from co2net_phys.comparison.experiment import REGIONAL, Experiment
 from co2net_phys.data.schema import CO2, VARIABLES
 from co2net_phys.data.splits import time_labels
-from co2net_phys.metrics import block_bootstrap, block_length, paired_difference
+from co2net_phys.metrics import Difference, block_bootstrap, block_length, paired_difference
 
 COSTS = ("parameters", "epoch_seconds", "seconds", "memory_bytes", "map_seconds")
 
@@ -31,14 +31,15 @@ def summary(experiment: Experiment, results: Results) -> dict[str, Any]:
         its "seeds", for every region and measure "mean" and "spread" (standard deviation over
         seeds, None of one), "interval" of the global RMSE (95 %, blocks of time, errors averaged
         over seeds), "difference" of it from the reference's with the same stations and times
-        ("value", "low", "high", "p_value"; None of the reference), "stations", and "cost", medians
-        over seeds. A method that failed has "failed", one that cannot run "impossible": why.
+        ("value", "low", "high", "p_value", each None without a common seed; None of the reference),
+        "stations", and "cost", medians over seeds. A method that failed has "failed", one that
+        cannot run "impossible": why.
     """
     comparison, ends = experiment.comparison, experiment.ends
     runs = {label: _runs(label, results) for label in comparison.methods}
     whole = {label: found for label, found in runs.items() if found and not _failure(found)}
     reference = _reference(comparison, whole)
-    block = _block(whole)
+    block = _block(whole, reference)
     rows: list[dict[str, Any]] = []
     for label in comparison.methods:
         if label in experiment.impossible:
@@ -78,15 +79,35 @@ def _reference(comparison: Comparison, whole: Mapping[str, Results]) -> str | No
     return min(simple, key=lambda label: _mean_series(whole[label]).mean(), default=None)
 
 
-def _block(whole: Mapping[str, Results]) -> int:
-    """Steps of the bootstrap's blocks: those of the method whose errors remember longest."""
-    lengths = [block_length(_mean_series(runs)) for runs in whole.values()]
-    return max(lengths, default=1)
+def _block(whole: Mapping[str, Results], reference: str | None) -> int:
+    """Steps of the bootstrap's blocks: as long as any error, or difference of two, remembers.
+
+    What two methods share may hide a small lasting difference between them.
+    """
+    series = [_mean_series(runs) for runs in whole.values()]
+    pairs = [_paired(label, whole, reference) for label in whole]
+    series += [ours - theirs for ours, theirs in filter(None, pairs)]
+    return max(map(block_length, series), default=1)
 
 
 def _mean_series(runs: Results) -> NDArray[np.float64]:
     """Global RMSE at each time (n,), averaged over seeds."""
-    return np.mean([run["rmse_series"] for run in runs], axis=0)
+    # null, as JSON has NaN, becomes NaN again
+    return np.mean([np.asarray(run["rmse_series"], dtype=np.float64) for run in runs], axis=0)
+
+
+def _paired(
+    label: str, whole: Mapping[str, Results], reference: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """RMSE (n,) of a method and of the reference over the seeds of both; None if there are none."""
+    if reference is None or label == reference:
+        return None
+    both = (whole[label], whole[reference])
+    seeds = set.intersection(*({run["seed"] for run in runs} for runs in both))
+    if not seeds:
+        return None
+    ours, theirs = (_mean_series([run for run in runs if run["seed"] in seeds]) for runs in both)
+    return ours, theirs
 
 
 def _row(
@@ -94,14 +115,12 @@ def _row(
 ) -> dict[str, Any]:
     runs = whole[label]
     series = _mean_series(runs)
-    difference = None
+    difference: dict[str, float | None] | None = None
     if reference is not None and label != reference:
-        seeds = {run["seed"] for run in runs} & {run["seed"] for run in whole[reference]}
-        ours, theirs = (
-            _mean_series([run for run in whole[name] if run["seed"] in seeds])
-            for name in (label, reference)
+        pair = _paired(label, whole, reference)
+        difference = (
+            paired_difference(*pair, block)._asdict() if pair else dict.fromkeys(Difference._fields)
         )
-        difference = paired_difference(ours, theirs, block)._asdict()
     return {
         "method": label,
         "seeds": [run["seed"] for run in runs],

@@ -19,6 +19,7 @@ from co2net_phys.crossvalidation.drawing import (
 from co2net_phys.crossvalidation.kinds import scores_by_kind
 from co2net_phys.crossvalidation.records import Floats
 from co2net_phys.crossvalidation.running import REFERENCE, Outcome
+from co2net_phys.crossvalidation.scoring import at_shared_records
 from co2net_phys.data.atomic import atomic_write_text
 from co2net_phys.figures import CO2_UNITS
 from co2net_phys.json_text import json_text
@@ -72,7 +73,7 @@ def sections(outcome: Outcome, scores: Scores) -> list[Section]:
             "used for nothing. Errors are predicted − observed; intervals (95 %) draw whole sites."
         ),
         Heading("Scores"),
-        _score_table(scores),
+        _score_table(outcome, scores),
         Paragraph(
             "RMSE is decided by a few sites near strong sources. The trimmed RMSE leaves out the "
             "largest 5 % of errors; the last column is the median over sites of the RMSE of each."
@@ -110,7 +111,7 @@ def _interval(row: Scores, key: str) -> str:
     return f"{low:.2f} … {high:.2f}"
 
 
-def _score_table(scores: Scores) -> Table:
+def _score_table(outcome: Outcome, scores: Scores) -> Table:
     return Table(
         columns=[
             "method", "n", "RMSE (ppm)", "95 %", "median abs. error", "95 %", "bias",
@@ -122,8 +123,14 @@ def _score_table(scores: Scores) -> Table:
              row["median_site_rmse"]]
             for row in scores["methods"].values()
         ],
-        caption=f"Errors in {CO2_UNITS} (ppm).",
+        caption=f"Errors in {CO2_UNITS} (ppm). Bold: the best at the records that all of them "
+        "predict.",
         best=[None, None, "min", None, "min", None, "zero", "min", "min"],
+        compared=[
+            [None, None, row["rmse"], None, row["median_abs_error"], None, row["bias"],
+             row["trimmed_rmse"], row["median_site_rmse"]]
+            for row in at_shared_records(outcome, list(scores["methods"])).values()
+        ],
     )  # fmt: skip
 
 

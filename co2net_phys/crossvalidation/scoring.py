@@ -7,7 +7,7 @@ the RMSE of each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,13 +40,17 @@ STATISTICS: Mapping[str, Callable[..., Any]] = {
 
 
 def summary(outcome: Outcome, seed: int = 1) -> dict[str, Any]:
-    """Scores of every method, paired differences from the best simple one, and the floor."""
+    """Scores of every method, paired differences from the best simple one, and the floor.
+
+    Which one is best is seen at the records that all methods run here predict.
+    """
     methods = {
         name: {"label": outcome.labels[name], **_scores(outcome, name, seed)}
         for name in outcome.predictions
     }
-    best_simple = min(outcome.simple, key=lambda name: methods[name]["rmse"], default=None)
-    best = min(outcome.own, key=lambda name: methods[name]["rmse"])
+    compared = at_shared_records(outcome, outcome.own)
+    best_simple = min(outcome.simple, key=lambda name: compared[name]["rmse"], default=None)
+    best = min(outcome.own, key=lambda name: compared[name]["rmse"])
     if best_simple is not None:
         for name in methods:
             if name != best_simple:
@@ -65,6 +69,17 @@ def summary(outcome: Outcome, seed: int = 1) -> dict[str, Any]:
         "first_month": str(outcome.records.months[0]),
         "last_month": str(outcome.records.months[-1]),
     }
+
+
+def at_shared_records(outcome: Outcome, names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Scores of some methods at the records that all of them predict; empty without one.
+
+    Of one that predicts fewer records, which may be easier ones, the other scores do not compare.
+    """
+    errors = np.stack([outcome.errors(name) for name in names])
+    shared = np.isfinite(errors).all(axis=0)
+    sites = _sites(outcome)[shared]
+    return {name: _values(row[shared], sites) for name, row in zip(names, errors, strict=True)}
 
 
 def trimmed_rmse(errors: Floats) -> float:
@@ -159,12 +174,8 @@ def _scores(outcome: Outcome, name: str, seed: int) -> dict[str, Any]:
         key: cluster_bootstrap(errors, sites, SAMPLES, seed, statistic)
         for key, statistic in STATISTICS.items()
     }
-    found: dict[str, Any] = {key: interval.value for key, interval in intervals.items()}
-    found |= {
+    found: dict[str, Any] = _values(errors, sites) | {
         "n": int(errors.size),
-        "mae": float(np.abs(errors).mean()),
-        "trimmed_rmse": trimmed_rmse(errors),
-        "median_site_rmse": float(np.median(list(site_rmse(errors, sites).values()))),
         "intervals": {key: [one.low, one.high] for key, one in intervals.items()},
     }
     stated = outcome.predictions[name].standard_errors
@@ -172,6 +183,17 @@ def _scores(outcome: Outcome, name: str, seed: int) -> dict[str, Any]:
         found["stated_errors"] = _stated(errors, stated[known])
     details = outcome.predictions[name].details
     return found | ({"details": details} if details else {})
+
+
+def _values(errors: Floats, sites: NDArray[np.str_]) -> dict[str, float]:
+    """Scores of errors (n,) at sites (n,), all of them known; NaN of none."""
+    if not errors.size:
+        return dict.fromkeys((*STATISTICS, "mae", "trimmed_rmse", "median_site_rmse"), float("nan"))
+    return {key: float(statistic(errors)) for key, statistic in STATISTICS.items()} | {
+        "mae": float(np.abs(errors).mean()),
+        "trimmed_rmse": trimmed_rmse(errors),
+        "median_site_rmse": float(np.median(list(site_rmse(errors, sites).values()))),
+    }
 
 
 def _stated(errors: Floats, stated: Floats) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from co2net_phys.data.store import TrainingStore
 from co2net_phys.errors import DataError
 from co2net_phys.evaluate import (
     TRAINING_ATTRIBUTE,
+    Climatology,
     Sampling,
     evaluated,
     groups_of,
@@ -31,6 +33,8 @@ from co2net_phys.metrics import Event
 from co2net_phys.prediction_file import checked_units, listed_codes, target_of
 from co2net_phys.regional_sums import RegionalSums
 
+LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Choices:
@@ -42,6 +46,7 @@ class Choices:
         held_out: codes that replace those the prediction lists; None to keep these.
         period: first and last time as ISO text, which may be cut short; None for no limit.
         events: boxes and periods to look at.
+        climatology: what the anomalies of the ACC are from.
     """
 
     place: Sampling = "bilinear"
@@ -49,6 +54,7 @@ class Choices:
     held_out: Sequence[str] | None = None
     period: tuple[str | None, str | None] = (None, None)
     events: Sequence[Event] = ()
+    climatology: Climatology = "cell"
 
 
 @dataclass
@@ -131,6 +137,13 @@ def _chosen(
     elif truth is not None:
         where, codes = truth.source, [station.code for station in truth.stations]
     held_out = checked_codes(choices.held_out, codes, where)
+    trained = {_site_of(code) for code in listed_codes(given, TRAINING_ATTRIBUTE) or ()}
+    if seen := [code for code in held_out if _site_of(code) in trained]:
+        LOG.warning(
+            "%s: made from %s, which --held-out counts as held out; their scores do not tell how "
+            "good it is elsewhere",
+            source, ", ".join(seen),
+        )  # fmt: skip
     return given.assign_attrs({HELD_OUT_ATTRIBUTE: " ".join(held_out)})
 
 
@@ -169,7 +182,8 @@ def _add_grid(
     times = np.asarray(truth.times.values[frames])
     errors, spectra = ErrorMaps(truth.shape), Spectra(truth.latitude)
     curves = EventCurves(choices.events, times, truth.latitude, truth.longitude)
-    found = evaluated(chosen, source, truth, (errors, spectra, curves), choices.place)
+    found = evaluated(chosen, source, truth, (errors, spectra, curves), choices.place,
+                      choices.climatology)  # fmt: skip
     scores, events = found.scores, curves.found()
     for name in found.sums.regions:
         row = scores if name == "global" else scores["regions"][name]

@@ -43,12 +43,13 @@ def compare(co2phys, world, tmp_path):
 
 def test_a_network_scores_what_train_reconstruct_and_evaluate_do(compare, co2phys, world, tmp_path):
     alone = {"CO2-Net XS": {"train": {"size": "XS", "background": "station-mean"}}}
-    done = compare("--json", seeds=[1], score_every=1, methods=alone)
+    longer = TINY | {"epochs": 3}
+    done = compare("--json", seeds=[1], score_every=1, methods=alone, common=longer)
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert json.loads((tmp_path / "table" / "compare.json").read_text()) == found
     (row,) = found["rows"]
-    words = ("--size", "XS", "--seed", "1", "--epochs", "2", "--windows-per-epoch", "8")
+    words = ("--size", "XS", "--seed", "1", "--epochs", "3", "--windows-per-epoch", "8")
     words += ("--set", "model.patch=[6,8]", "--set", "model.frames=4", "--set", "validate_every=1")
     words += ("--set", "training_stations=6", "--set", "device=cpu", "--batch-size", "4")
     words += ("--background", "station-mean")
@@ -63,7 +64,9 @@ def test_a_network_scores_what_train_reconstruct_and_evaluate_do(compare, co2phy
             assert value["mean"] == pytest.approx(scores[measure], rel=1e-4, abs=1e-5)
     held_out = result["stations"]["held_out"]["pooled"]["rmse"]
     assert row["stations"]["held_out"]["rmse"]["mean"] == pytest.approx(held_out, rel=1e-4)
-    assert row["cost"]["parameters"] > 1e5 and row["cost"]["seconds"] > 0
+    cost = row["cost"]
+    assert cost["parameters"] > 1e5 and cost["map_seconds"] > 0
+    assert cost["seconds"] == pytest.approx(3 * cost["epoch_seconds"]), "no odd epoch counts"
 
 
 def test_tables_say_how_sure_they_are_and_complete_runs_are_kept(compare, tmp_path, listing):
@@ -175,7 +178,9 @@ def test_a_method_that_is_run_alone_joins_the_table(compare):
     methods = {"mean": {"baseline": "station-mean"}, "kriging": {"baseline": "kriging"}}
     rest = {"methods": methods, "seeds": [1]}
     assert compare(**rest).code == 0
-    rows = json.loads(compare("--json", "--resume", "--only", "kriging", **rest).out)["rows"]
+    done = compare("--json", "--resume", "--only", "kriging", **rest)
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["rows"]
     assert [row["method"] for row in rows] == ["mean", "kriging"]
     alone = json.loads(compare("--json", "--overwrite", "--only", "kriging", **rest).out)["rows"]
     assert [row["method"] for row in alone] == ["kriging"]

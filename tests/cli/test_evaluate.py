@@ -152,6 +152,27 @@ def test_other_stations_held_out_and_a_shorter_period(co2phys, obspack):
     assert scores["observations"]["observations"] == 4 * 8
 
 
+def test_stations_that_were_not_held_out_are_told(co2phys, world, obspack):
+    """c0, c2 and BBB made the prediction."""
+    for words, codes in (((*SITES, "obspack"), "AAA,BBB,CCC"), ((*GRID, world), "c0,c1")):
+        done = co2phys(*words, "--held-out", codes, "--json")
+        assert done.code == 0
+        made_from = "c0" if world in words else "BBB"
+        assert f"warning: rec.nc: made from {made_from}, which --held-out" in done.err
+    done = co2phys(*SITES, "obspack", "--held-out", "AAA,CCC", "--json")
+    assert "warning" not in done.err
+
+
+def test_one_mean_of_the_globe_for_anomalies(co2phys, world, prediction):
+    words = (*GRID, world, "--report", "page.html", "--json")
+    usual = json.loads(co2phys(*words).out)
+    scalar = json.loads(co2phys(*words, "--overwrite", "--climatology", "scalar").out)
+    assert (usual["climatology"], scalar["climatology"]) == ("cell", "scalar")
+    assert scalar["acc"] > usual["acc"]
+    page = Path("page.html").read_text()
+    assert "mean of the truth over these times and the globe" in page
+
+
 def test_nearest_cells_and_maps(co2phys, obspack):
     plain = json.loads(co2phys(*SITES, "obspack", "--json").out)
     for option in ("--nearest", "--nearest-time"):
@@ -286,6 +307,7 @@ def test_a_text_is_no_prediction(co2phys, tmp_path, world):
     [
         ([], ["give --truth, --stations, or both"]),
         (["--truth", "w", "--selection", "valid"], ["--selection has no effect without"]),
+        (["--stations", "obspack", "--climatology", "scalar"], ["--climatology has no effect"]),
         (["--stations", "obspack", "--selection", "best"], ["--selection 'best' is unknown"]),
         (["--stations", "obspack", "--event", "box"], ["--event needs maps of the truth"]),
         (["--stations", "obspack", "--start", "May"], ["--start 'May' is no ISO 8601 time"]),

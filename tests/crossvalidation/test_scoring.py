@@ -1,10 +1,13 @@
 """Scores, the floor and kinds of sites by hand."""
 
+import re
+
 import numpy as np
 import pytest
 
 from co2net_phys.crossvalidation.kinds import kinds_of_series, scores_by_kind
 from co2net_phys.crossvalidation.method import Predictions
+from co2net_phys.crossvalidation.page import sections
 from co2net_phys.crossvalidation.running import Outcome, crossvalidate
 from co2net_phys.crossvalidation.scoring import (
     floor,
@@ -13,6 +16,7 @@ from co2net_phys.crossvalidation.scoring import (
     trimmed_rmse,
     without_worst,
 )
+from co2net_phys.report import Table, render_report
 
 
 @pytest.fixture
@@ -61,6 +65,28 @@ def test_a_reference_that_is_perfect_is_not_the_best_method(outcome, tmp_path):
     assert scores["best"] == "mean"
     assert scores["methods"]["reference"]["rmse"] == pytest.approx(0, abs=1e-12)
     assert scores["methods"]["reference"]["difference"]["rmse"]["value"] < -1
+
+
+def test_the_best_is_found_where_all_methods_predict(outcome):
+    """A method that leaves out what is hard is not better for that."""
+    values, rows = outcome.records.values, outcome.records.rows
+    choosy = Predictions(np.where(rows == 2, np.nan, values + 2.0))
+    several = Outcome(
+        outcome.task, outcome.names, {**outcome.predictions, "choosy": choosy},
+        {"mean": "mean", "choosy": "choosy"}, ("mean", "choosy"),
+    )  # fmt: skip
+    scores = summary(several)
+    assert scores["methods"]["choosy"]["rmse"] < scores["methods"]["mean"]["rmse"]
+    assert (scores["best"], scores["best_simple"]) == ("mean", "mean")
+    (table,) = (
+        section
+        for section in sections(several, scores)
+        if isinstance(section, Table) and "Bold" in section.caption
+    )
+    page = render_report("Sites", [table])
+    marked = re.findall("<strong>([^<]*)</strong>", page)
+    shown = ("rmse", "median_abs_error", "bias", "trimmed_rmse", "median_site_rmse")
+    assert marked == [f"{scores['methods']['mean'][key]:.2f}" for key in shown]
 
 
 def test_every_series_is_of_one_latitude_and_one_surface(outcome):

@@ -6,6 +6,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 
 from co2net_phys.data.regions import REGIONS
 from co2net_phys.data.stations import Station
@@ -64,6 +65,31 @@ def test_intervals_of_a_site_hold_the_score_and_shrink_with_its_record(pairs):
     repeated = intervals.of_site(np.tile(own.observed, 9), np.tile(own.predicted, 9))
     assert np.ptp(repeated["rmse"]) < 0.7 * np.ptp(found["rmse"])
     assert intervals.of_site(own.observed[:19], own.predicted[:19]) == {}
+
+
+def test_an_interval_of_bias_knows_how_long_a_mean_error_lasts(monkeypatch):
+    """An AR(1) mean error (0.3 ± a memory of 39 steps) under white local errors of 2."""
+    monkeypatch.setattr(intervals, "SAMPLES", 200)
+    rng, hits, count, times = np.random.default_rng(4), 0, 40, 400
+    truth = rng.standard_normal((times, len(LATITUDE), len(LONGITUDE)))
+    for _ in range(count):
+        noise = 0.3 * np.sqrt(1 - 0.95**2) * rng.standard_normal(times + 200)
+        mean = lfilter([1], [1, -0.95], noise)[200:]
+        errors = mean[:, None, None] + 2 * rng.standard_normal(truth.shape)
+        sums = RegionalSums(["global"], LATITUDE, LONGITUDE, truth.mean(axis=0))
+        sums.add(truth + errors, truth)
+        low, high = intervals.of_region(sums, "global")["bias"]
+        hits += low < 0 < high
+    assert hits >= 0.75 * count, "without it 20 of 40"
+
+
+def test_an_interval_of_a_site_knows_how_long_its_loudness_lasts():
+    """Errors of random sign, large in one half of the record: the RMSE has two blocks, not many."""
+    rng = np.random.default_rng(6)
+    errors = rng.choice([-1.0, 1], 400) * (1 + np.sin(np.arange(400) / 30))
+    found = intervals.of_site(np.zeros(400), errors)
+    white = intervals.of_site(np.zeros(400), rng.permutation(errors))
+    assert np.ptp(found["rmse"]) > 2 * np.ptp(white["rmse"])
 
 
 def test_pooled_intervals_draw_sites(pairs):
