@@ -24,7 +24,8 @@ class CellMeans(CovariateMap):
     where less than half of the cell has one; it is exact on the sphere.
 
     Args:
-        dataset, source: see `CovariateMap`.
+        dataset: see `CovariateMap`.
+        source: see `CovariateMap`.
         region: whose cells they are; coarser than the store.
 
     Raises:
