@@ -37,8 +37,6 @@ def require_same_data(
 ) -> None:
     """Refuse `data`, from `source`, that differ from those the run in `output` was started with.
 
-    What an older run did not record is not compared.
-
     Raises
     ------
     UsageError
@@ -46,7 +44,7 @@ def require_same_data(
     """
     now = json.loads(json_text(data))
     for name in data:
-        if metadata.get(name, now[name]) != now[name]:
+        if metadata[name] != now[name]:
             raise UsageError(
                 f"{output}: the run was started with other data ({_inputs(metadata)}) than "
                 f"{source}, which differ in {_differing(name, metadata[name], now[name])}; give "
