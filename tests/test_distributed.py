@@ -60,7 +60,11 @@ def rows(folder, name):
 
 @pytest.mark.parametrize(
     "more",
-    [(), ("--set", "accumulate=2"), ("--set", "shard=true", "--set", "accumulate=3")],
+    [
+        (),
+        pytest.param(("--set", "accumulate=2"), marks=pytest.mark.slow),
+        pytest.param(("--set", "shard=true", "--set", "accumulate=3"), marks=pytest.mark.slow),
+    ],
     ids=["plain", "parts", "sharded-parts"],
 )
 def test_two_processes_train_as_one(world, more):
