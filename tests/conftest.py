@@ -1,5 +1,8 @@
 """A small world for every test: 18 × 24 cells, 8 stations, all auxiliaries, smooth in time."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -58,3 +61,15 @@ def monthly_world():
         return data, places, calendar[1:], (table + rng.normal(0, noise, table.shape)).T
 
     return make
+
+
+@pytest.fixture
+def real_lite_file():
+    """The real OCO-2 file of the sample data: one sounding, names altered by another tool."""
+    data = Path(
+        os.environ.get("CO2PHYS_SAMPLE_DATA") or Path(__file__).parents[1] / "../shared/data"
+    ).resolve()
+    path = data / "satellite/oco2-spectrometer_oco2_20150131-336_co2-column.nc"
+    if not path.exists():
+        pytest.skip(f"no sample data in {data}; set CO2PHYS_SAMPLE_DATA")
+    return path

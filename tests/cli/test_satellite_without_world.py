@@ -1,8 +1,6 @@
 """XCO2 of satellites: what needs no simulated world."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,15 +23,9 @@ def test_the_network_stops_by_the_scheme_unless_told_otherwise(given, blocks, tm
     assert methods[verb.NETWORK].blocks == blocks
 
 
-def test_the_real_file(co2phys, tmp_path):
+def test_the_real_file(co2phys, tmp_path, real_lite_file):
     """The OCO-2 file of the sample data: one sounding, without flag, names by another tool."""
-    data = Path(
-        os.environ.get("CO2PHYS_SAMPLE_DATA") or Path(__file__).parents[2] / "../shared/data"
-    ).resolve()
-    path = data / "satellite/oco2-spectrometer_oco2_20150131-336_co2-column.nc"
-    if not path.exists():
-        pytest.skip(f"no sample data in {data}; set CO2PHYS_SAMPLE_DATA")
-    with xr.open_dataset(path) as real:
+    with xr.open_dataset(real_lite_file) as real:
         north, east = (float(real[name].values.ravel()[0]) for name in ("lat", "lon"))
         days = real["time"].values.astype("datetime64[D]").ravel()
     south, west = np.floor(north) - 1, np.floor(east) - 1
@@ -44,13 +36,16 @@ def test_the_real_file(co2phys, tmp_path):
     values = xr.DataArray(np.full((32, 3, 3), 10.0), axes, tuple(axes), attrs={"units": "degC"})
     xr.Dataset({"temperature": values}).to_netcdf(tmp_path / "weather.nc")
     region = f"{west},{south},{west + 3},{south + 3}"
-    words = ("data", "fuse", path, "--covariates", "weather.nc", "--region", region)
+    words = ("data", "fuse", real_lite_file, "--covariates", "weather.nc", "--region", region)
     words += ("--spacing", "0.5", "--output", "real.zarr", "--json")
     refused = co2phys(*words)
     assert refused.code == 3 and "--accept-unflagged" in refused.err
     done = co2phys(*words, "--accept-unflagged")
     assert done.code == 0, done.err
     assert json.loads(done.out)["samples"] == 1
-    with xr.open_dataset("real.zarr", consolidated=False) as samples, xr.open_dataset(path) as real:
+    with (
+        xr.open_dataset("real.zarr", consolidated=False) as samples,
+        xr.open_dataset(real_lite_file) as real,
+    ):
         assert 390 < float(samples["xco2"][0]) < 410
         assert str(samples["time"].values[0])[:10] == "2015-01-31"

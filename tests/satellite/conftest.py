@@ -1,8 +1,6 @@
 """Small files on the layouts of the real ones, and stores of covariates of known values."""
 
-import os
 from functools import partial
-from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -127,15 +125,3 @@ def make_covariates(tmp_path):
 def planes(tmp_path_factory, region):
     """Store of covariates on the region's grid; not to be changed."""
     return write_planes(tmp_path_factory.mktemp("covariates"), region)
-
-
-@pytest.fixture
-def real_lite_file():
-    """The real OCO-2 file of the sample data: one sounding, names altered by another tool."""
-    data = Path(
-        os.environ.get("CO2PHYS_SAMPLE_DATA") or Path(__file__).parents[2] / "../shared/data"
-    ).resolve()
-    path = data / "satellite/oco2-spectrometer_oco2_20150131-336_co2-column.nc"
-    if not path.exists():
-        pytest.skip(f"no sample data in {data}; set CO2PHYS_SAMPLE_DATA")
-    return path
