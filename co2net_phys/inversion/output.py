@@ -149,7 +149,7 @@ class Recorder:
 
     def _by_region(self, window: Window, factors: Tensor) -> NDArray[np.float64]:
         """Means (..., C, R) of factors (..., C, nlat, nlon); NaN where a region has no flux."""
-        size = window.model.forcing.flux.abs().mean(0)  # (C, nlat, nlon)
+        size = window.model.forcing.mean_size_of_flux
         weights = torch.einsum("cij,rij->crij", size, self._regions)
         total = weights.sum((-2, -1))
         means = torch.einsum("...cij,crij->...cr", factors, weights) / total

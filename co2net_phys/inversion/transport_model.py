@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -59,6 +60,11 @@ class Forcing:
     """(N, nlat, nlon) rate κ, s-1."""
     above: Tensor
     """(N, nlat, 1) mole fraction of the free troposphere, µmol mol-1."""
+
+    @cached_property
+    def mean_size_of_flux(self) -> Tensor:
+        """Mean of |F_c| over the entries, (C, nlat, nlon), µmol m-2 s-1."""
+        return self.flux.abs().mean(0)
 
     def surface_flux(self, factors: Tensor, entry: int) -> Tensor:
         """Σ_c α_c F_c, (..., nlat, nlon) in µmol m-2 s-1, of factors (..., P, C, nlat, nlon)."""
