@@ -9,8 +9,10 @@ import torch
 import xarray as xr
 from safetensors.torch import load_file
 
+from co2net_phys.cli.evaluate_system import _value
 from co2net_phys.columns.simulate import simulate_columns
 from co2net_phys.columns.world import ColumnsConfig
+from co2net_phys.errors import UsageError
 
 SIMULATE = ("simulate", "--preset", "columns", "--levels", "3", "--truncation", "7")
 TRAIN = (
@@ -82,6 +84,14 @@ def test_rows_at_the_poles_are_learned_and_rolled_out(co2phys, store, tmp_path):
         bounds = made["latitude_bnds"].values
     assert bounds[0, 0] == -90 and bounds[-1, 1] == 90
     np.testing.assert_allclose(bounds[:-1, 1], (north[1:] + north[:-1]) / 2)
+
+
+def test_of_names_with_points_the_longest_that_fits_is_meant():
+    scores = {"a": {"b.nc": {"rmse": 1.0}}, "a.b": {"nc": {"rmse": 2.0}}}
+    assert _value(scores, "a.b.nc.rmse") == 2.0
+    assert _value({"a": scores["a"], "ab": 0.0}, "a.b.nc.rmse") == 1.0
+    with pytest.raises(UsageError, match="there is no such score"):
+        _value(scores, "a.b.n")
 
 
 def test_members_of_an_ensemble_are_scored_by_their_files(co2phys, store, rolled_out):

@@ -36,7 +36,12 @@ def test_scores_of_a_store_made_anew_are_not_kept(planned, small_world):
         lambda data: data.assign(oro=data["oro"] + 0.1),
         lambda data: data.drop_vars("huss"),
         lambda data: data.assign_coords(time=data["time"] + np.timedelta64(1, "h")),
+        lambda data: data.assign({CO2: data[CO2] + 0.1}),
+        lambda data: data.assign_coords(latitude=0.99 * data["latitude"]),
+        lambda data: data.assign_coords(longitude=data["longitude"] + 1),
         lambda data: data.assign_coords(station_latitude=data["station_latitude"] + 0.5),
+        lambda data: data.assign_coords(station_longitude=data["station_longitude"] + 0.5),
+        lambda data: data.assign_coords(station_code=("station", [f"d{n}" for n in range(8)])),
     ],
 )
 def test_everything_that_methods_read_counts(small_world, change):

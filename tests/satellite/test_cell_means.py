@@ -9,6 +9,7 @@ import xarray as xr
 from co2net_phys.errors import DataError
 from co2net_phys.satellite import cell_means
 from co2net_phys.satellite.cell_means import CellMeans
+from co2net_phys.satellite.covariate_map import CovariateMap
 from co2net_phys.satellite.covariate_store import open_covariates
 from co2net_phys.satellite.covariates import resample_area_mean, resample_bilinear
 from co2net_phys.satellite.features import features
@@ -104,17 +105,26 @@ def test_finer_stores_must_cover_the_region(tmp_path):
         opened(fine(rough), tmp_path, one_cell)
 
 
-def test_memory_does_not_grow_with_the_fineness(tmp_path):
-    peaks = []
-    for spacing in (0.02, 0.002):
+def test_a_field_of_any_fineness_is_read_in_bands(tmp_path, monkeypatch):
+    """A row of the region's cells of one day at a time: at last 12 cells of 50 × 50 values."""
+    read, sizes = CovariateMap._read, []
+
+    def seen(*given):
+        values = read(*given)
+        sizes.append(values.size)
+        return values
+
+    monkeypatch.setattr(CovariateMap, "_read", seen)
+    monkeypatch.setattr(cell_means, "_CELLS_AT_ONCE", 1)
+    for spacing in (0.02, 0.002):  # the first for what is imported and kept on the way
         data = fine(lambda north, east: north + east, spacing, margin=0.1)
         covariates = opened(data, tmp_path, REGION)
         tracemalloc.start()
         features(covariates, DAY, *places_of(REGION))
-        peaks.append(tracemalloc.get_traced_memory()[1])
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert data["elevation"].size > 1e5
-    assert peaks[1] < 8 * data["elevation"].nbytes  # one field at a time, not all four days
+    assert peak < data["elevation"].nbytes
+    assert 12 * 50 * 50 <= max(sizes) < 2 * 12 * 50 * 50
 
 
 def waves(latitude, longitude):

@@ -20,6 +20,7 @@ def measured():
     return measure_training("XS", batch=1, steps=1, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_figures_fit_together(measured):
     config = reference_config("XS")
     assert measured.flops_per_sample == 3 * forward_flops(config)
@@ -32,10 +33,12 @@ def test_the_figures_fit_together(measured):
     assert (measured.device, measured.device_flops_from) == ("cpu", "measured")
 
 
+@pytest.mark.slow
 def test_both_networks_give_the_same_field(measured):
     assert measured.difference < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(training_speed.sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_is_more_than_weights_and_less_than_the_plain_network_takes(measured):
     assert measured.peak_memory_bytes > 16 * measured.parameters

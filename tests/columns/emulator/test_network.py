@@ -182,13 +182,14 @@ def test_what_spans_decades_is_compressed_and_all_else_is_linear(config):
 
 
 def test_what_is_far_beyond_the_usual_is_cut(config):
-    scale = Scale(config(), PROFILE_INPUTS, by_level=True)
-    wind = PROFILE_INPUTS.index("ua")
-    values = torch.zeros(1, 1, 8, 3, 8, 16)
-    values[0, 0, wind, 0, 0, :3] = torch.tensor([300.0, -300.0, 3.0])
-    found = scale(values)[0, 0, wind, 0, 0, :4]
-    assert found.tolist() == [LIMIT, -LIMIT, 3.0, 0.0]
-    torch.testing.assert_close(scale(-values)[:, :, wind], -scale(values)[:, :, wind])
+    """A temperature of 5 ± 2: what counts is its size in spreads, after the mean is taken off."""
+    statistics = config().statistics | {"ta": [(1.0, 5.0, 2.0)] * 3}
+    scale = Scale(config(statistics=statistics), PROFILE_INPUTS, by_level=True)
+    warmth = PROFILE_INPUTS.index("ta")
+    values = torch.full((1, 1, 8, 3, 8, 16), 5.0)
+    values[0, 0, warmth, 0, 0, :4] = torch.tensor([300.0, -300.0, 27.0, -17.0])
+    found = scale(values)[0, 0, warmth, 0, 0, :5]
+    assert found.tolist() == [LIMIT, -LIMIT, 11.0, -11.0, 0.0]
 
 
 def test_the_transform_scales_and_shifts_by_the_condition():

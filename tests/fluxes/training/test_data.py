@@ -1,5 +1,6 @@
 """Steps that depend on seed and epoch alone, samples that hold what they say."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -237,3 +238,17 @@ def test_towers_teach_the_rule_and_inversions_correct_their_bias(coarse_land, re
 def test_xarray_is_not_asked_for_more_than_it_has():
     with pytest.raises(DataError, match="no variable 'WAI2'"):
         DriverStore(xr.Dataset(coords={"time": np.array(["2001-01-01"], "datetime64[ns]")}), "d.nc")
+
+
+def test_regions_are_known_by_bridges_and_inversions(coarse_land, bridges, regions):
+    fields, inversions = DriverStore(coarse_land.drivers, "drivers.nc"), coarse_land.inversions()
+    assert RegionalYears(fields, bridges, inversions).digests == regions.digests
+    stronger = deepcopy(bridges)
+    stronger.coefficients *= 1.01
+    more = replace(inversions, nee=1.01 * inversions.nee)
+    for changed, other in (
+        ("bridges", RegionalYears(fields, stronger, inversions)),
+        ("inversions", RegionalYears(fields, bridges, more)),
+    ):
+        ours, theirs = regions.digests, other.digests
+        assert {name for name in ours if theirs[name] != ours[name]} == {changed}

@@ -231,10 +231,11 @@ def test_a_station_that_never_reports_judges_no_fold(bridge, coarse_land):
         StationYears(fields, silent)
 
 
-def test_a_bridge_is_known_by_what_it_holds(bridge, coarse_land):
+@pytest.mark.parametrize("name", ["response", "baseline", "observed", "error"])
+def test_a_bridge_is_known_by_what_it_holds(name, bridge, coarse_land):
     fields = DriverStore(coarse_land.drivers, "drivers.nc")
-    same = replace(bridge, response=bridge.response.clone())
-    other = replace(bridge, response=bridge.response * 1.01)
+    same = replace(bridge, **{name: getattr(bridge, name).clone()})
+    other = replace(bridge, **{name: getattr(bridge, name) + 0.01})
     one, again, changed = (StationYears(fields, b).digests for b in (bridge, same, other))
     assert one == again != changed
 
