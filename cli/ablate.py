@@ -9,6 +9,7 @@ import typer
 
 from co2net_phys.cli import console
 from co2net_phys.cli.choices import FirstGuess
+from co2net_phys.cli.option_sources import flags_given, naming_source
 from co2net_phys.cli.several_runs import check_folder, report_plan
 from co2net_phys.cli.stopping import stopping
 from co2net_phys.errors import UsageError
@@ -79,7 +80,8 @@ def command(
     if not tables or data is None:
         raise UsageError("name a table and its --data, such as: ablate 5 --data twin.zarr")
     asked = chosen(tables)
-    base = _base(context, file, settings or [])
+    with naming_source(file, settings or [], flags_given(context, dict.fromkeys(FLAGS, ""))):
+        base = _base(context, file, settings or [])
     check_folder(output, resume, overwrite)
     experiment = plan(asked, base, open_store(data), output, [seed + n for n in range(seeds)])
     if dry_run:

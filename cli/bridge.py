@@ -12,6 +12,7 @@ from co2net_phys.cli.train_options import is_given
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
+    from co2net_phys.data.store import TrainingStore
     from co2net_phys.fluxes.bridges import Bridge
 
 OF_KIND = {
@@ -89,6 +90,7 @@ def command(
 
 
 def _regional(nee: list[Path], output: Path, params: dict[str, Any]) -> None:
+    from co2net_phys.data.kinds import NEE
     from co2net_phys.data.opening import open_dataset
     from co2net_phys.fluxes.bridge_fitting import BridgeSettings, fit_bridges
     from co2net_phys.fluxes.bridges import write_bridges
@@ -99,7 +101,7 @@ def _regional(nee: list[Path], output: Path, params: dict[str, Any]) -> None:
         raise UsageError("--nee: give the NEE to fit to, such as that of `--model ec`")
     if output.suffix != ".json":
         raise UsageError(f"--output {output}: regional bridges are a .json file")
-    prior = PriorNee([open_dataset(path) for path in nee], " ".join(map(str, nee)))
+    prior = PriorNee([open_dataset(path, NEE) for path in nee], " ".join(map(str, nee)))
     names = ("candidates", "clusters", "threshold", "seed")
     settings = BridgeSettings(**{name: params[name] for name in names})
     if params["dry_run"]:
@@ -140,8 +142,7 @@ def _physics(data: Path | None, output: Path, params: dict[str, Any]) -> None:
     is_zarr_path(output)
     folder = WorldFolder(data)
     model, known = known_transport(folder.stations(), folder.background(), params["truncation"])
-    codes = [code.strip() for code in (params["stations"] or "").split(",") if code.strip()]
-    chosen = model.store.station_indices(codes or [one.code for one in model.store.stations])
+    chosen = model.store.station_indices(_codes(params["stations"], model.store))
     months = bridged_months(model.store, params["memory_days"])[: params["months"]]
     plan = {"months": len(months), "stations": len(chosen)}
     plan |= {"truncation": model.harmonics.truncation}
@@ -156,6 +157,19 @@ def _physics(data: Path | None, output: Path, params: dict[str, Any]) -> None:
     write_physics_bridge(output, bridge, overwrite=params["overwrite"])
     text = f"wrote {output}: {len(months)} months at {len(chosen)} stations"
     console.give({"output": str(output), **plan}, params["as_json"], text)
+
+
+def _codes(stations: str | None, store: TrainingStore) -> list[str]:
+    """Codes of the stations that are asked for; default all."""
+    known = [one.code for one in store.stations]
+    codes = [code.strip() for code in (stations or "").split(",") if code.strip()]
+    for code in codes:
+        if code not in known:
+            raise UsageError(
+                f"--stations {code}: {store.source} has no such station; choose from "
+                f"{', '.join(known)}"
+            )
+    return codes or known
 
 
 def _plan(plan: dict[str, Any], as_json: bool) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from co2net_phys.cli import console
 from co2net_phys.cli.crossvalidate_samples import crossvalidate_samples
+from co2net_phys.cli.option_sources import naming_source
 from co2net_phys.cli.train_options import is_given
 from co2net_phys.errors import DataError, UsageError
 
@@ -147,7 +148,8 @@ def _network(
     from co2net_phys.crossvalidation.station_network import StationNetwork, network_config
 
     options = {} if file is None else read_options(file)
-    config = network_config(options, size, seed)
+    with naming_source(file):
+        config = network_config(options, size, seed)
     return StationNetwork(config, store, report / NETWORKS, console.command_line())
 
 

@@ -10,10 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from co2net_phys.cli import console
+from co2net_phys.cli.option_sources import naming_source
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
     from co2net_phys.satellite.crossvalidation import Outcome
+    from co2net_phys.satellite.folds import Blocks
     from co2net_phys.satellite.models import FusionRunOptions
     from co2net_phys.satellite.points import Method
 
@@ -60,7 +62,7 @@ def crossvalidate_samples(options: Mapping[str, Any], given: set[str]) -> None:
 
 
 def _crossvalidate(request: Request) -> None:
-    from co2net_phys.satellite.crossvalidation import FOLDS, SCHEMES, crossvalidate
+    from co2net_phys.satellite.crossvalidation import FOLDS, SCHEMES, crossvalidate, splits_of
     from co2net_phys.satellite.sample_store import read_samples
 
     names = _names(request)
@@ -68,14 +70,17 @@ def _crossvalidate(request: Request) -> None:
     _check(request)
     samples = read_samples(request.samples).samples
     options = _network_options(request)
+    folds = request.folds or FOLDS
     if request.dry_run:
-        _say_plan(request, len(samples), names, schemes)
+        splits = splits_of(samples, schemes, folds, request.seed, share=request.hold_out)
+        fits = {scheme: len(parts) for scheme, parts in splits.items()}
+        _say_plan(request, len(samples), names, fits)
         return
     with ExitStack() as stack:
         methods = _methods(names, options, request, stack)
         bar = stack.enter_context(console.progress("crossvalidate", 1000))
         outcome = crossvalidate(
-            samples, methods, schemes, request.folds or FOLDS, request.seed,
+            samples, methods, schemes, folds, request.seed,
             share=request.hold_out,
             progress=lambda what, share: bar.update(round(1000 * share), what),
         )  # fmt: skip
@@ -116,7 +121,8 @@ def _network_options(request: Request) -> FusionRunOptions:
 
     file = request.network_config
     given = {} if file is None else read_options(file)
-    return FusionRunOptions.validated({"seed": request.seed, **given})
+    with naming_source(file):
+        return FusionRunOptions.validated({"seed": request.seed, **given})
 
 
 def _methods(
@@ -149,12 +155,11 @@ def _methods(
     return found
 
 
-def _say_plan(request: Request, samples: int, names: list[str], schemes: tuple[str, ...]) -> None:
-    from co2net_phys.satellite.crossvalidation import FOLDS
-
-    fits = 1 if request.hold_out is not None else request.folds or FOLDS
-    plan = {"samples": samples, "methods": names, "schemes": list(schemes), "fits_of_each": fits}
-    plan["fits"] = fits * len(names) * len(schemes)
+def _say_plan(request: Request, samples: int, names: list[str], fits: Mapping[Blocks, int]) -> None:
+    """Give the plan of a run; `fits` are those of one method by scheme."""
+    schemes = list(fits)
+    plan = {"samples": samples, "methods": names, "schemes": schemes}
+    plan |= {"fits_of_each": fits[schemes[0]], "fits": sum(fits.values()) * len(names)}
     text = {name.replace("_", " "): value for name, value in plan.items()}
     text |= {"methods": ", ".join(names), "schemes": ", ".join(schemes)}
     console.give(plan, request.as_json, console.rows({**text, "written": "nothing (dry run)"}))

@@ -77,7 +77,8 @@ def command(
     95 % intervals; with a standard error also CRPS, spread against error, coverage of intervals.
     Roll-outs of columns, maps of XCO2 and NEE are known by their file and scored in their own way.
     """
-    from co2net_phys.data.fields import open_dataset
+    from co2net_phys.data.kinds import PREDICTION
+    from co2net_phys.data.opening import open_dataset
     from co2net_phys.data.store import open_store
     from co2net_phys.evaluation.assess import Choices, assess
 
@@ -103,7 +104,7 @@ def command(
     )
     if report is not None:
         _require_free(report, overwrite, prediction, truth)
-    given = open_dataset(prediction)
+    given = open_dataset(prediction, PREDICTION)
     store = open_store(truth) if truth is not None else None
     table = evaluate_options.observations(files, selection, units) if files else None
     if dry_run:

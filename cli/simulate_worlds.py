@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from co2net_phys.cli import console
+from co2net_phys.cli.option_sources import flags_given, naming_source
 from co2net_phys.cli.train_options import is_given
 from co2net_phys.errors import UsageError
 
@@ -34,10 +35,11 @@ def simulate_world(context: typer.Context, preset: str, output: Path, settings: 
         raise UsageError(
             f"--{name.replace('_', '-')} has no effect with --preset {preset}; leave it out"
         )
-    options = {name: context.params[name] for name in given & WORLDS[preset] - {"resume"}}
-    options = console.with_settings(options, settings)
+    named = given & WORLDS[preset] - {"resume"}
+    options = {name: context.params[name] for name in named}
     make = {"columns": _columns, "satellites": _satellites, "carbon-world": _carbon_world}[preset]
-    make(options, output, context.params)
+    with naming_source(None, settings, flags_given(context, dict.fromkeys(named, ""))):
+        make(console.with_settings(options, settings), output, context.params)
 
 
 def refuse_options_of_worlds(**given: Any) -> None:

@@ -11,7 +11,8 @@ import typer
 
 from co2net_phys.cli import console
 from co2net_phys.cli.choices import FirstGuess, Model
-from co2net_phys.cli.train_options import options_of
+from co2net_phys.cli.option_sources import flags_given, naming_source
+from co2net_phys.cli.train_options import OPTIONS, options_of
 from co2net_phys.errors import UsageError
 
 if TYPE_CHECKING:
@@ -133,19 +134,22 @@ def command(
     The defaults listed are CO2-Net's. Another model takes those of its paper instead, which
     --dry-run shows; what is given here goes before them.
     """
-    from co2net_phys.data.atomic import remove
+    from co2net_phys.config_file import validated_options
+    from co2net_phys.data.atomic import refuse_replacing_input, remove
     from co2net_phys.devices import choose_device
     from co2net_phys.distributed import team_of
-    from co2net_phys.families import family_of
     from co2net_phys.systems import plan_of, task_of
 
-    options = options_of(context, file, settings or [])
-    config = family_of(options["architecture"]).options.validated(options)
-    # All at once: a member that cannot be is refused before the first is trained.
-    members = [config.member(number) for number in range(ensemble)] if ensemble > 1 else [config]
+    sources = (file, settings or [], flags_given(context, OPTIONS))
+    with naming_source(*sources):
+        config = validated_options(options_of(context, file, settings or []))
+        # All at once: a member that cannot be is refused before the first is trained.
+        members = [config] if ensemble == 1 else [config.member(n) for n in range(ensemble)]
+    bridges = getattr(config, "bridges", None)
+    refuse_replacing_input(output, data, Path(bridges) if bridges else None, apart=True)
     folders, extra = _folders(output, ensemble, overwrite)
     continued = [_check_output(folder, resume, overwrite, dry_run) for folder in folders]
-    with team_of(choose_device(config.device)) as team:
+    with naming_source(*sources), team_of(choose_device(config.device)) as team:
         if not team.leads:
             os.environ["CO2PHYS_QUIET"] = "1"  # one voice is enough
         if dry_run:

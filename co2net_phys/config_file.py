@@ -50,8 +50,8 @@ def read_options(path: Path) -> dict[str, Any]:
         text = content.decode("utf-8-sig")
         options = tomllib.loads(text) if path.suffix == ".toml" else _yaml(text, path)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        first = (str(error).strip().splitlines() or ["unreadable"])[0]
-        raise UsageError(f"{path}: not valid {path.suffix[1:].upper()} ({first})") from error
+        kind = path.suffix[1:].upper()
+        raise UsageError(f"{path}: not valid {kind} ({_objection(error)}); correct it") from error
     if options is None:
         return {}
     if not isinstance(options, dict):
@@ -87,7 +87,11 @@ def validated_options(options: dict[str, Any]) -> RunOptions:
     model = options.get("architecture", "co2net")
     if not isinstance(model, str) or model not in MODELS:
         raise UsageError(f"architecture: {model!r} is not one of {', '.join(MODELS)}")
-    return family_of(model).options.validated(options)
+    kind = family_of(model).options
+    for name in options:
+        if name not in kind.model_fields and name in MODELS[model].config.model_fields:
+            raise UsageError(f"{name}: is an option of the network; call it model.{name}")
+    return kind.validated(options)
 
 
 def as_yaml(config: RunOptions) -> str:
@@ -103,6 +107,15 @@ def template(model: str = "co2net") -> str:
         lines += [f"# {line}" for line in _explanation(type(config).model_fields[name])]
         lines += [yaml.safe_dump({name: value}, allow_unicode=True).strip(), ""]
     return "\n".join(lines)
+
+
+def _objection(error: Exception) -> str:
+    """What a parser objects to, in one line, and where in the file."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return (str(error).strip().splitlines() or ["unreadable"])[0]
+    parts = ((error.context, error.context_mark), (error.problem, error.problem_mark))
+    said = (f"{text} in line {mark.line + 1}" if mark else text for text, mark in parts if text)
+    return ", ".join(said)
 
 
 def _yaml(text: str, path: Path) -> Any:

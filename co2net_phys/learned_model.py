@@ -16,6 +16,7 @@ from pydantic import (
 from torch import nn
 
 from co2net_phys.errors import UsageError
+from co2net_phys.validated import first_problem
 
 
 class ModelConfig(BaseModel):
@@ -29,9 +30,7 @@ class ModelConfig(BaseModel):
         try:
             config = handler(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "configuration"
-            raise UsageError(f"model.{where}: {first['msg']}") from error
+            raise UsageError(f"model.{first_problem(error, cls.model_fields)}") from error
         for problem in config._problems():
             raise UsageError(f"model.{problem}")
         return config

@@ -82,4 +82,6 @@ class RunOptions(BaseModel):
     @classmethod
     def validated(cls, options: dict[str, Any]) -> Self:
         """Return the options, or raise a one-line `UsageError` naming the wrong one."""
-        return validated(cls, options)
+        model = options.get("architecture", cls.model_fields["architecture"].default)
+        command = f"`co2phys config generate --model {model}`"
+        return validated(cls, options, f"{command} lists all; those of the network are model.NAME")

@@ -149,7 +149,7 @@ def _dimensions(name: str) -> tuple[str, ...]:
 
 def _check_axes(dataset: xr.Dataset, source: str) -> None:
     for axis in PROFILE_DIMENSIONS:
-        if axis not in dataset.coords:
+        if axis not in dataset.indexes:
             raise DataError(
                 f"{source}: no coordinate {axis!r}; a store of columns needs time, level, "
                 "latitude and longitude (make one with `co2phys simulate --preset columns`)"

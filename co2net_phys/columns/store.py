@@ -22,6 +22,7 @@ from co2net_phys.columns.schema import (
 )
 from co2net_phys.data.frame_cache import FrameCache
 from co2net_phys.data.global_grid import global_latitude_order, global_longitude_order
+from co2net_phys.data.kinds import COLUMNS
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.errors import DataError
 
@@ -146,4 +147,4 @@ class ColumnStore:
 
 def open_columns(path: str | Path, cache_bytes: int = CACHE_BYTES) -> ColumnStore:
     """Open a NetCDF file or Zarr folder as a `ColumnStore`; raises as that and `open_dataset`."""
-    return ColumnStore(open_dataset(Path(path)), str(path), cache_bytes)
+    return ColumnStore(open_dataset(path, COLUMNS), str(path), cache_bytes)

@@ -14,6 +14,7 @@ from co2net_phys.config import TrainingConfig
 from co2net_phys.config_file import read_options
 from co2net_phys.errors import UsageError
 from co2net_phys.inversion.settings import InversionSettings, inversion_settings
+from co2net_phys.validated import first_problem
 
 OF_THE_COMPARISON = ("seed", "station_seed", "training_stations", "split")
 """Options of training that are the same for all methods, so that no method may have its own."""
@@ -127,15 +128,17 @@ def read_comparison(path: Path, changes: Mapping[str, Any]) -> Comparison:
     try:
         found = Comparison(**options)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        text = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{path}: {where}: {text}" if where else f"{path}: {text}") from error
-    for label, method in found.methods.items():
-        if method.train is not None:
-            found.training(label, found.seeds[0])
-        if method.invert is not None:
-            found.inversion(label, found.seeds[0])
+        is_of_all = len(error.errors()[0]["loc"]) == 1
+        known = Comparison.model_fields if is_of_all else Method.model_fields
+        raise UsageError(f"{path}: {first_problem(error, known)}") from error
+    try:
+        for label, method in found.methods.items():
+            if method.train is not None:
+                found.training(label, found.seeds[0])
+            if method.invert is not None:
+                found.inversion(label, found.seeds[0])
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
     return found
 
 

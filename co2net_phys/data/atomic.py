@@ -106,14 +106,24 @@ def require_writable_folder(folder: Path) -> None:
         raise DataError(f"{folder}: cannot be written, permission denied; choose another --output")
 
 
-def refuse_replacing_input(output: Path, *inputs: Path | None) -> None:
+def refuse_replacing_input(output: Path, *inputs: Path | None, apart: bool = False) -> None:
     """Raise unless ``output`` is another file than each of ``inputs``.
 
+    With ``apart``, for a folder that is filled file by file, neither may lie in the other.
+
     Raises:
-        UsageError: it is one of them, perhaps by another name.
+        UsageError: it is one of them, perhaps by another name, or lies in it or around it.
     """
-    if any(path is not None and path.resolve() == output.resolve() for path in inputs):
-        raise UsageError(f"--output {output}: is an input of this command; choose another name")
+    target = output.resolve()
+    for source in (path.resolve() for path in inputs if path is not None):
+        if source == target:
+            raise UsageError(f"--output {output}: is an input of this command; choose another name")
+        if apart and (source in target.parents or target in source.parents):
+            where = "lies in" if source in target.parents else "is a folder with"
+            raise UsageError(
+                f"--output {output}: {where} an input of this command, {source.name}; choose "
+                "another folder"
+            )
 
 
 @contextmanager

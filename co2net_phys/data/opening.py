@@ -8,18 +8,24 @@ from typing import Any
 
 import xarray as xr
 
+from co2net_phys.data.kinds import StoreKind, refuse_other_kind
 from co2net_phys.errors import DataError
 
 _ZARR_MARKERS = ("zarr.json", ".zgroup", ".zmetadata", ".zattrs")
 
 
-def open_dataset(path: str | Path) -> xr.Dataset:
+def open_dataset(path: str | Path, wanted: StoreKind | None = None) -> xr.Dataset:
     """Open ``path`` (NetCDF-3, NetCDF-4, Zarr v2 or v3) without loading its data.
 
     Times are decoded to numpy datetimes, or to cftime where the calendar needs it.
 
+    Args:
+        path: of a file or a Zarr store.
+        wanted: kind of store that it should be; a file of no known kind is opened as well.
+
     Raises:
-        DataError: no such file, no permission, not NetCDF or Zarr, truncated or damaged.
+        DataError: no such file, no permission, not NetCDF or Zarr, truncated or damaged; or a store
+            of another kind than the wanted one.
     """
     source = Path(path)
     with explained_reading_errors(source):
@@ -30,7 +36,10 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         with warnings.catch_warnings():
             # About fill values of variables that are perhaps never used; values used are checked.
             warnings.simplefilter("ignore", xr.SerializationWarning)
-            return xr.open_dataset(source, engine=engine, decode_timedelta=False, **options)
+            dataset = xr.open_dataset(source, engine=engine, decode_timedelta=False, **options)
+    if wanted is not None:
+        refuse_other_kind(dataset, str(path), wanted)
+    return dataset
 
 
 @contextmanager
@@ -58,7 +67,9 @@ def explained_reading_errors(source: Path | str) -> Iterator[None]:
 def _zarr_engine(source: Path) -> str:
     """Return the xarray engine for a folder, or raise if it is not a Zarr store."""
     if not any((source / marker).is_file() for marker in _ZARR_MARKERS):
-        raise DataError(f"{source}: is a folder but not a Zarr store; give a NetCDF file or a Zarr")
+        raise DataError(
+            f"{source}: is a folder but not a Zarr store; give a NetCDF file or a Zarr store"
+        )
     return "zarr"
 
 

@@ -97,7 +97,7 @@ def validate_store(dataset: xr.Dataset, source: str, *, need_target: bool = True
         does not ascend, or the time axis has fewer than two entries.
     """
     for axis in ("time", "latitude", "longitude"):
-        if axis not in dataset.coords:
+        if axis not in dataset.indexes:
             raise DataError(
                 f"{source}: no coordinate {axis!r}; a training store needs time, latitude and "
                 "longitude (make one with `co2phys simulate`)"

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from co2net_phys.data.frame_cache import FrameCache
+from co2net_phys.data.kinds import SURFACE
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.schema import AUXILIARIES, CO2, STATION_CO2, validate_store
 from co2net_phys.data.stations import Station, checked_code
@@ -162,7 +163,7 @@ def open_store(
     cache_bytes: int = CACHE_BYTES,
 ) -> TrainingStore:
     """Open a NetCDF file or Zarr folder as a `TrainingStore`."""
-    dataset = open_dataset(Path(path))
+    dataset = open_dataset(path, SURFACE)
     return TrainingStore(
         dataset, str(path), memory_limit, need_target=need_target, cache_bytes=cache_bytes
     )

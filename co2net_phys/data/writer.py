@@ -36,7 +36,7 @@ from co2net_phys.data.writer_backends import (
     value_encoding,
     write_zarr,
 )
-from co2net_phys.errors import DataError
+from co2net_phys.errors import UsageError
 
 __all__ = ["OutputVariable", "StreamingWriter", "TimeEncoding", "write_dataset"]
 
@@ -212,11 +212,11 @@ def is_zarr_path(path: Path) -> bool:
     """Tell whether the suffix asks for Zarr (True) or NetCDF (False).
 
     Raises:
-        DataError: neither.
+        UsageError: neither.
     """
     if path.suffix.lower() in (".nc", ".nc4", ".zarr"):
         return path.suffix.lower() == ".zarr"
-    raise DataError(f"{path}: unknown output format; end --output in .nc or .zarr")
+    raise UsageError(f"--output {path}: unknown format; end it in .nc or .zarr")
 
 
 def _write_netcdf(dataset: xr.Dataset, path: Path) -> None:

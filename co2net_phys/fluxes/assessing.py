@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from co2net_phys.data.atomic import is_zarr_store
+from co2net_phys.data.kinds import NEE
 from co2net_phys.data.opening import open_dataset
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.fluxes.bridge_check import check_bridges
@@ -77,7 +78,7 @@ def open_exchange(path: Path, name: str | None = None) -> Exchange:
     DataError
         It cannot be read, or holds no daily NEE.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, NEE)
     title = str(dataset.attrs.get("title", ""))
     found = title.removeprefix("Output of ") if title.startswith("Output of ") else path.stem
     return Exchange(name or found, PriorNee([dataset], str(path)))

@@ -85,7 +85,10 @@ def read_bridges(path: Path) -> tuple[Bridge, ...]:
     try:
         bridges = _BRIDGES.validate_json(path.read_bytes())
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check --bridges") from error
+        raise DataError(
+            f"{path}: cannot be read ({error.strerror}); make it with `co2phys bridge`, and pass "
+            "--set bridges=FILE"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from co2net_phys.data import kinds
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.regions import region_fractions
@@ -107,4 +108,4 @@ def open_drivers(path: str | Path, names: tuple[str, ...] = tuple(DRIVERS)) -> D
     DataError
         It cannot be read, lacks a driver, or its axes are wrong.
     """
-    return DriverStore(open_dataset(path), str(path), names)
+    return DriverStore(open_dataset(path, kinds.DRIVERS), str(path), names)

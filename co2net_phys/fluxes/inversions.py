@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from co2net_phys.data.kinds import INVERSIONS
 from co2net_phys.data.opening import open_dataset
 from co2net_phys.data.writer import write_dataset
 from co2net_phys.errors import DataError
@@ -59,7 +60,7 @@ def read_inversions(path: str | Path) -> Inversions:
         DataError: the file cannot be read, lacks a region, or has gaps.
     """
     source = str(path)
-    with open_dataset(path) as data:
+    with open_dataset(path, INVERSIONS) as data:
         require(data, source, (REGIONAL_NEE,), ("member", "time", "region"))
         codes = [str(code) for code in data["region"].values]
         missing = [code for code in REGION_CODES if code not in codes]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from co2net_phys.data.atomic import is_zarr_store
 from co2net_phys.errors import DataError
 from co2net_phys.fluxes.bridges import Bridge, read_bridges
 from co2net_phys.fluxes.drivers import DriverStore, open_drivers
@@ -29,6 +30,8 @@ STATIONS_FILE = "stations.zarr"
 BACKGROUND_FILE = "background.nc"
 BRIDGES_FILE = "bridges.json"
 
+_REMEDY = "give a folder as `co2phys simulate --preset carbon-world` writes it"
+
 
 class WorldFolder:
     """What is in a folder, read when it is asked for.
@@ -36,15 +39,13 @@ class WorldFolder:
     Raises
     ------
     DataError
-        There is no such folder.
+        There is no such folder, or it is a file or a store.
     """
 
     def __init__(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise DataError(
-                f"{folder}: no such folder; give one as `co2phys simulate --preset carbon-world` "
-                "writes it"
-            )
+        if not folder.is_dir() or is_zarr_store(folder):
+            what = "is a file, not a folder" if folder.exists() else "no such folder"
+            raise DataError(f"{folder}: {what}; {_REMEDY}")
         self.folder = folder
 
     def drivers(self, names: tuple[str, ...] = tuple(DRIVERS)) -> DriverStore:
@@ -99,5 +100,7 @@ class WorldFolder:
     def _file(self, name: str, what: str) -> Path:
         found = self._found(name)
         if found is None:
-            raise DataError(f"{self.folder / name}: there is no such file; it holds {what}")
+            raise DataError(
+                f"{self.folder / name}: there is no such file; it holds {what}; {_REMEDY}"
+            )
         return found

@@ -10,6 +10,7 @@ from typing import Any
 import xarray as xr
 
 from co2net_phys.data.coordinates import Role, find_coordinate
+from co2net_phys.data.kinds import SAMPLES
 from co2net_phys.data.opening import explained_reading_errors
 from co2net_phys.inspection.carbontracker_layout import from_ground, layout_problems
 from co2net_phys.inspection.grid_uses import Places, uses_of
@@ -20,6 +21,7 @@ from co2net_phys.inspection.recognition import (
     CARBONTRACKER,
     CMIP5,
     CMIP6,
+    SYSTEM_STORES,
     Origin,
     contradictions,
     gridded_variables,
@@ -124,6 +126,8 @@ def report_of(headers: Sequence[GridHeader], others: Sequence[Sequence[GridHeade
     """
     first = headers[0]
     time, problems = timeline({header.path: header.times for header in headers})
+    if SYSTEM_STORES.get(first.origin.product) == SAMPLES:
+        problems = []  # many samples of one day, and days without any, are as they should be
     problems += _repeated_once(headers) + _differing(headers)
     dataset, _ = open_to_inspect(first.path)
     with dataset, explained_reading_errors(first.path):
@@ -135,7 +139,8 @@ def report_of(headers: Sequence[GridHeader], others: Sequence[Sequence[GridHeade
         levels, vertical = _levels(dataset, main, names)
         if main is not None:
             grid, found = describe_grid(dataset, main, f"{first.path}: variable '{main}'")
-            problems += found
+            if first.origin.product not in SYSTEM_STORES:  # those may be of a region
+                problems += found
         if first.origin.product == CARBONTRACKER:
             levels, vertical = from_ground(levels), layout_problems(dataset, first.path)
     problems += vertical + odd

@@ -19,10 +19,12 @@ from co2net_phys.inspection.recognition import (
     CMIP5,
     CMIP6,
     RECONSTRUCTION,
+    SYSTEM_STORES,
     WIND,
 )
 from co2net_phys.inspection.report import GridReport, LevelReport, Report, Use, VariableReport
 from co2net_phys.inspection.sources import reason_of
+from co2net_phys.inspection.store_uses import physics_bridge, uses_of_store
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ def uses_of(
         frequencies: of every variable of a CMIP run, by file.
         places: what must be chosen to get a map.
     """
+    if report.product in SYSTEM_STORES:
+        known = uses_of_store(SYSTEM_STORES[report.product], report.files[0])
+        return (*known, *(_of_fields(report, places) if report.kind == "grid" else ()))
     if report.kind == "store":
         return _of_store(report, places)
     if report.product == CARBONTRACKER:
@@ -121,9 +126,10 @@ def _of_store(report: Report, places: Places) -> tuple[Use, ...]:
             Use("being scored", words, "with the store that holds the true field"),
             _plot(path),
         )
-    uses = [_training(report, path), _plot(path)]
+    uses = list(physics_bridge(path) or (_training(report, path),))
     for variable in report.variables:
         if variable.schema_name == CO2:
+            uses += [_plot(path)]
             uses += _recovery(report, Path(path), variable, places)
     return tuple(uses)
 

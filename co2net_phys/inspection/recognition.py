@@ -10,6 +10,15 @@ from pathlib import Path
 import xarray as xr
 
 from co2net_phys.data.coordinates import find_coordinate
+from co2net_phys.data.kinds import (
+    COLUMNS,
+    KINDS,
+    SAMPLES,
+    SURFACE,
+    XCO2_MAPS,
+    StoreKind,
+    kind_of,
+)
 from co2net_phys.data.schema import CO2, HELD_OUT_ATTRIBUTE
 from co2net_phys.errors import DataError
 from co2net_phys.inspection.report import Kind, Problem
@@ -19,6 +28,10 @@ from co2net_phys.products.cmip6_identity import Identity, identity
 CARBONTRACKER, CMIP6, CMIP5, GEOS_CHEM = "CarbonTracker", "CMIP6", "CMIP5", "GEOS-Chem"
 STORE, RECONSTRUCTION = "co2phys training store", "co2phys reconstruction"
 WIND, OBSERVATIONS = "co2phys recovered wind", "co2phys observations"
+SYSTEM_STORES: Mapping[str, StoreKind] = {
+    f"co2phys {kind.holds}": kind for kind in KINDS if kind != SURFACE
+}
+"""What the systems read and write, by the name of the product."""
 
 _FLUXES = re.compile(r"^(bio|ocn|ocean|fossil|fire)s?(_flux)?_(opt|imp)")
 _MONTH_NAME = re.compile(r"[_.]\d{4}-?\d{2}\.nc4?$")
@@ -50,8 +63,13 @@ def recognise(dataset: xr.Dataset, path: Path) -> Origin:
         return Origin(WIND, "grid")
     if HELD_OUT_ATTRIBUTE in dataset.attrs and CO2 in dataset:
         return Origin(RECONSTRUCTION, "store")
-    if "co2phys_version" in dataset.attrs and CO2 in dataset:
+    is_own = "co2phys_version" in dataset.attrs  # others have files of surface CO2 and of XCO2
+    if is_own and SURFACE.matches(dataset):
         return Origin(STORE, "store")
+    found = kind_of(dataset)
+    if found is not None and (is_own or found not in (SURFACE, XCO2_MAPS)):
+        # Columns have winds and tracers that other commands take as those of any grid.
+        return Origin(f"co2phys {found.holds}", "grid" if found == COLUMNS else "store")
     if obspack.is_obspack(dataset):
         return Origin("ObsPack", "stations")
     if carbontracker.is_carbontracker(dataset, path):
@@ -98,7 +116,9 @@ def contradictions(dataset: xr.Dataset, path: Path) -> list[Problem]:
 
 
 def gridded_variables(dataset: xr.Dataset) -> list[str]:
-    """Variables that have a latitude and a longitude and are no bounds."""
+    """Variables that have a latitude and a longitude and are no bounds; samples make no grid."""
+    if SAMPLES.matches(dataset):
+        return []
     bounds = {str(array.attrs.get("bounds", "")) for array in dataset.variables.values()}
     names = [str(n) for n in dataset.data_vars if str(n) not in bounds and dataset[n].ndim > 0]
     return [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
 from co2net_phys.errors import UsageError
+from co2net_phys.validated import first_problem
 
 Method = Literal["4dvar", "letkf"]
 Layout = Literal["global", "regional", "gridded"]
@@ -122,9 +123,8 @@ def inversion_settings(options: Mapping[str, Any]) -> InversionSettings:
     try:
         return _READER.validate_python({**usual, **options})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "options"
-        raise UsageError(f"{where}: {first['msg'].lower()}") from error
+        known = [field.name for field in fields(InversionSettings)]
+        raise UsageError(first_problem(error, known)) from error
 
 
 _READER = TypeAdapter(with_config(ConfigDict(extra="forbid"))(InversionSettings))

@@ -9,6 +9,7 @@ from pathlib import Path
 import xarray as xr
 
 from co2net_phys.data.atomic import is_zarr_store
+from co2net_phys.data.kinds import StoreKind
 from co2net_phys.data.opening import open_dataset
 from co2net_phys.errors import DataError
 from co2net_phys.satellite.cell_means import CellMeans
@@ -18,6 +19,12 @@ from co2net_phys.satellite.schema import COVARIATES
 
 FINER = 0.9
 """A store whose centres are closer than this share of the cells' spacing is averaged over them."""
+
+KIND = StoreKind(
+    "covariates",
+    "give those of `co2phys data fuse`",
+    tuple(frozenset({name}) for name in COVARIATES),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ def open_covariates(*paths: str | Path, region: Region | None = None) -> Covaria
     Raises:
         DataError: one cannot be read or breaks the schema, or there is no covariate.
     """
-    return Covariates([_opened(open_dataset(path), str(path), region) for path in paths])
+    return Covariates([_opened(open_dataset(path, KIND), str(path), region) for path in paths])
 
 
 def covariate_files(*places: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from co2net_phys.satellite.folds import (
     BLOCKS,
     TILE_DEGREES,
     Blocks,
+    Fold,
     block_labels,
     hold_out,
     k_folds,
@@ -92,6 +93,39 @@ class Outcome:
         return block_labels(self.samples, JUDGED_BY)
 
 
+def splits_of(
+    samples: Samples,
+    schemes: Sequence[Blocks],
+    folds: int,
+    seed: int,
+    tile_degrees: float = TILE_DEGREES,
+    share: float | None = None,
+) -> dict[Blocks, list[Fold]]:
+    """Return what is left out, by scheme: folds, or one hold-out; see `crossvalidate`.
+
+    Raises
+    ------
+    UsageError
+        No scheme, an unknown one, or a share that is none.
+    DataError
+        Samples with gaps, or fewer blocks than folds.
+    """
+    known = ", ".join(BLOCKS)
+    if not schemes:
+        raise UsageError(f"--schemes: choose of {known}")
+    for scheme in schemes:
+        if scheme not in BLOCKS:
+            raise UsageError(f"--schemes {scheme!r}: choose of {known}")
+    samples.require_complete()
+    splits = {}
+    for scheme in schemes:
+        labels = block_labels(samples, scheme, tile_degrees)
+        splits[scheme] = (
+            k_folds(labels, folds, seed) if share is None else [hold_out(labels, share, seed)]
+        )
+    return splits
+
+
 def crossvalidate(
     samples: Samples,
     methods: Mapping[str, Method],
@@ -116,25 +150,13 @@ def crossvalidate(
 
     Raises
     ------
-    UsageError
-        No method, or an unknown scheme.
-    DataError
-        Samples with gaps, or fewer blocks than folds.
+    DataError, UsageError
+        No method; or see `splits_of`.
     """
-    unknown = [scheme for scheme in schemes if scheme not in BLOCKS]
-    if unknown or not schemes or not methods:
-        raise UsageError(
-            f"schemes {', '.join(unknown) or '(none)'}: choose of {', '.join(BLOCKS)}, and name "
-            "one method or more"
-        )
-    samples.require_complete()
+    if not methods:
+        raise UsageError("--methods: name one or more")
     # All schemes are made before any fit: one that cannot be made must not cost hours.
-    splits = {}
-    for scheme in schemes:
-        labels = block_labels(samples, scheme, tile_degrees)
-        splits[scheme] = (
-            k_folds(labels, folds, seed) if share is None else [hold_out(labels, share, seed)]
-        )
+    splits = splits_of(samples, schemes, folds, seed, tile_degrees, share)
     found: dict[Blocks, dict[str, Floats]] = {}
     done, fits = 0, len(methods) * sum(map(len, splits.values()))
     for scheme, parts in splits.items():

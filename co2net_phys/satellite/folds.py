@@ -91,7 +91,7 @@ def hold_out(labels: Integers, share: float, seed: int) -> Fold:
         There is only one block.
     """
     if not 0 < share < 1:
-        raise UsageError(f"a hold-out of {share:g} is not between 0 and 1")
+        raise UsageError(f"--hold-out {share:g}: not between 0 and 1; give a share such as 0.2")
     label, sizes = np.unique(labels, return_inverse=True, return_counts=True)[1:]
     if sizes.size < 2:
         raise DataError("one block of samples cannot be split; give more, or make smaller blocks")

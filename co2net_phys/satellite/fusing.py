@@ -40,7 +40,7 @@ from co2net_phys.satellite.harmonising import (
     fit_linear_map,
 )
 from co2net_phys.satellite.lite_file import Tally, lite_day, lite_sensor, read_lite, shown_files
-from co2net_phys.satellite.region import Region
+from co2net_phys.satellite.region import Region, day_of
 from co2net_phys.satellite.samples import SampleWriter, build_samples
 from co2net_phys.satellite.schema import Soundings
 
@@ -77,22 +77,16 @@ class FusionOptions:
         Raises:
             UsageError: not dates, or the last is before the first.
         """
-        try:
-            is_reversed = self._until < self._since
-        except ValueError as error:
-            raise UsageError(
-                f"--first {self.first} --last {self.last}: no dates; write them as 2019-12-31"
-            ) from error
-        if is_reversed:
+        if self._until < self._since:
             raise UsageError(f"--last {self.last} is before --first {self.first}; swap them")
 
     @property
     def _since(self) -> np.datetime64:
-        return np.datetime64(self.first or "0001-01-01", "D")
+        return day_of(self.first or "0001-01-01", "--first")
 
     @property
     def _until(self) -> np.datetime64:
-        return np.datetime64(self.last or "9999-12-31", "D")
+        return day_of(self.last or "9999-12-31", "--last")
 
     def is_wanted(self, days: NDArray[np.datetime64]) -> NDArray[np.bool_]:
         """Which days (n,) lie in the period."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from co2net_phys.data.kinds import XCO2_MAPS
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.data.units import mole_fraction_factor
 from co2net_phys.errors import DataError
@@ -55,7 +56,7 @@ class DailyMaps:
     @classmethod
     def open(cls, path: Path, name: str = TARGET) -> DailyMaps:
         """Open a NetCDF file or Zarr store without reading its values."""
-        return cls(open_dataset(path), str(path), name)
+        return cls(open_dataset(path, XCO2_MAPS), str(path), name)
 
     def __call__(self, tile: Tile) -> Floats:
         """XCO2 (days, rows, columns) of a tile, µmol mol-1 in float64, NaN where it is missing."""

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from co2net_phys.data.kinds import SAMPLES
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.schema import Floats as Floats
 
@@ -101,7 +102,7 @@ class Samples(Points):
         needed = ("time", "latitude", "longitude", "features", "feature", TARGET, "source")
         for name in needed:
             if name not in dataset.variables:
-                raise DataError(f"{origin}: {name}: is missing; this is no store of samples")
+                raise DataError(f"{origin}: {name}: is missing; {SAMPLES.remedy}")
         return cls(
             dataset["time"].values.astype("datetime64[D]"),
             dataset["latitude"].values.astype(np.float64),

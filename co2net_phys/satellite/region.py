@@ -142,10 +142,22 @@ def days_between(first: str, last: str) -> NDArray[np.datetime64]:
     Raises:
         UsageError: not dates, or the last is before the first.
     """
-    try:
-        start, end = np.datetime64(first, "D"), np.datetime64(last, "D")
-    except ValueError as error:
-        raise UsageError(f"{first} to {last}: not dates; write them as 2019-12-31") from error
-    if not start <= end:
-        raise UsageError(f"{first} to {last}: ends before it begins; swap the dates")
+    start, end = day_of(first, "--start"), day_of(last, "--end")
+    if start > end:
+        raise UsageError(f"--end {last} is before --start {first}; swap them")
     return np.arange(start, end + 1)
+
+
+def day_of(text: str, option: str) -> np.datetime64:
+    """Return the day that an option of a command names, datetime64[D].
+
+    Raises:
+        UsageError: it is no date; names the option.
+    """
+    try:
+        day: np.datetime64 = np.datetime64(text, "D")
+    except ValueError:
+        day = np.datetime64("NaT")
+    if np.isnat(day):
+        raise UsageError(f"{option} {text!r}: not a date; write it as 2019-12-31")
+    return day

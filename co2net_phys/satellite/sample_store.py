@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from co2net_phys.data.kinds import SAMPLES
 from co2net_phys.data.opening import explained_reading_errors, open_dataset
 from co2net_phys.errors import DataError, UsageError
 from co2net_phys.satellite.points import TARGET, Samples
@@ -35,7 +36,7 @@ def read_samples(path: Path) -> SampleStore:
     DataError
         The store cannot be read, has another unit, a gap, no sample, or no region.
     """
-    dataset = open_dataset(path)
+    dataset = open_dataset(path, SAMPLES)
     with explained_reading_errors(path):
         samples = Samples.of(dataset, str(path)).require_complete()
     units = dataset[TARGET].attrs.get("units")

@@ -139,7 +139,9 @@ def test_mistakes_are_explained_and_nothing_is_written(ablate, co2phys, tmp_path
     cases = {
         "no table '7'": ("7",),
         "exclude each other": ("5c", "--resume", "--overwrite"),
-        "learning_rat: Extra inputs": ("5c", "--set", "learning_rat=1"),
+        "--set learning_rat: no such option; did you mean learning_rate": (
+            *("5c", "--set", "learning_rat=1"),
+        ),
         "nowhere/x.yaml: No such file": ("5c", "--config", "nowhere/x.yaml"),
     }
     for message, words in cases.items():

@@ -144,6 +144,12 @@ def test_options_of_training_that_make_no_sense_are_refused(co2phys, store, word
     assert line.startswith("co2phys: error: ") and message in line
 
 
+def test_inspection_knows_the_store(co2phys, store):
+    done = co2phys("data", "inspect", store)
+    assert done.code == 0 and "co2phys columns of a tracer" in done.out
+    assert "train --model column-emulator" in done.out
+
+
 def altered(store, name, change):
     with xr.open_zarr(store, consolidated=False) as data:
         change(data.load()).to_zarr(name, consolidated=False, zarr_format=3)

@@ -107,6 +107,7 @@ HOSTILE = [
     ("o.toml", "learning_rate = nan", 2, "learning_rate: nan is not finite"),
     ("o.yaml", f"seed: {10**20}", 2, "seed: 1000000000000"),
     ("o.yaml", "epochs: " + "9" * 5000, 2, "not valid YAML"),
+    ("o.yaml", "seed: 1\nmodel: {frames: 8\n", 2, "flow mapping in line 2, expected ',' or '}'"),
     ("o.yaml", "[1, 2]", 2, "table of options"),
     ("o.yaml", "text", 2, "table of options"),
     ("o.yaml", "model: [1, 2]", 2, "model: must be a table"),
@@ -159,6 +160,39 @@ def test_a_strangers_file_of_options(co2phys, tmp_path, world, name, content, co
         assert said in line and "this is a bug" not in line
         assert done.out == "" and not list(tmp_path.rglob("hacked"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "said"),
+    [
+        ("epochs: two", (), "o.yaml: epochs: Input should be a valid integer"),
+        ("architecture: unet", (), "o.yaml: architecture: 'unet' is not one of co2net"),
+        ("model: {frames: 3}", (), "o.yaml: model.frames: 3 is not an even number"),
+        ("betas: [0.9, 1.5]", (), "o.yaml: betas.1: Input should be less than 1; got 1.5"),
+        ("epochs: two", ("--set", "epochs=three"), "--set epochs: Input should be a valid"),
+        ("", ("--set", "model.frames=3"), "--set model.frames: 3 is not an even number"),
+        ("model: {frames: 4}", ("--frames", "3"), "--frames: 3 is not an even number"),
+        ("", ("--set", "epoch=3"), "--set epoch: no such option; did you mean epochs"),
+        ("", ("--set", "zzz=3"), "--set zzz: no such option; `co2phys config generate --model co2"),
+        (
+            "",
+            ("--set", "patch=[6, 8]"),
+            "--set patch: is an option of the network; call it model.p",
+        ),
+        (
+            "",
+            ("--set", "model.patches=3"),
+            "--set model.patches: no such option; did you mean patch",
+        ),
+        ("", ("--set", "model.zzz=3"), "--set model.zzz: no such option; choose from statistics, "),
+    ],
+)
+def test_a_wrong_option_says_where_it_was_given(co2phys, tmp_path, world, content, words, said):
+    (tmp_path / "o.yaml").write_text(content)
+    run = ("train", "--data", world, "--output", "run", "--size", "XS", "--config", "o.yaml")
+    done = co2phys(*run, "--dry-run", *words)
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+    assert done.err.startswith(f"co2phys: error: {said}")
 
 
 def test_an_empty_file_leaves_the_defaults(tmp_path):

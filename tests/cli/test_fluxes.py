@@ -131,15 +131,15 @@ def test_the_whole_chain_of_the_physics_bridge(co2phys, tmp_path):
         ("train --model ec --data W --output r --ensemble 12", 2, "10 folds make 10 members"),
         ("train --model ec --data W --output r --ensemble 3 --set fold=2 --dry-run", 2, "fold: 2"),
         ("train --model ec --data W --output r --size B", 2, "--size has no effect"),
-        ("train --model ec-atm --data W --output r --set bridges=no.json", 3, "no.json: cannot be"),
+        ("train --model ec-atm --data W --output r --set bridges=no.json", 3, "--set bridges=FILE"),
         ("train --model ec-stations --data W --output r --set bridges=no.nc", 3, "no.nc"),
         ("bridge --kind regional --output b.json", 2, "--nee: give the NEE"),
         ("bridge --kind regional --nee W/nee.zarr --output b.nc", 2, "are a .json file"),
-        ("bridge --kind regional --nee W/drivers.zarr --output b.json", 3, "no variable 'nee'"),
+        ("bridge --kind regional --nee W/drivers.zarr --output b.json", 3, "not NEE of all land"),
         ("bridge --kind regional --nee W/nee.zarr --months 2 --output b.json", 2, "--months has"),
         ("bridge --kind physics --output p.nc", 2, "--data: give the folder"),
-        ("bridge --kind physics --data W --output p.json", 3, "p.json"),
-        ("bridge --kind physics --data W --stations ZZZ --output p.nc", 3, "no observations at ZZ"),
+        ("bridge --kind physics --data W --output p.json", 2, "--output p.json: unknown format"),
+        ("bridge --kind physics --data W --stations Z --output p.nc", 2, "--stations Z: "),
         ("bridge --kind physics --data W --output p.nc", 3, "no whole month with 20 days before"),
     ],
 )
@@ -147,6 +147,18 @@ def test_wrong_input_is_one_line(co2phys, carbon, words, code, problem):
     found = co2phys("--quiet", *words.replace("W", str(carbon)).split())
     assert (found.code, found.err.count("\n")) == (code, 1), found.err
     assert problem in found.err and "Traceback" not in found.err
+
+
+def test_inspection_knows_the_files_of_a_world(co2phys, carbon):
+    for name, command in [
+        ("drivers.zarr", f"train --model ec --data {carbon}"),
+        ("inversions.nc", f"train --model ec-atm --data {carbon}"),
+        ("stations.zarr", f"bridge --kind physics --data {carbon}"),
+        ("nee.zarr", f"bridge --kind regional --nee {carbon}/nee.zarr"),
+    ]:
+        done = co2phys("data", "inspect", carbon / name)
+        assert done.code == 0 and "ERROR" not in done.out
+        assert command in " ".join(done.out.replace("\\\n", "").split()), done.out
 
 
 def test_checkpoints_that_do_not_fit_are_refused(co2phys, carbon, ec, tmp_path):

@@ -69,7 +69,7 @@ def test_a_dry_run_tells_the_size_and_writes_nothing(co2phys, world, tmp_path, l
         (("--window", "5"), 2, ("--window '5' is not a duration",)),
         (("--initial-length", "50"), 2, ("correlation length 50 km", "--truncation")),
         (("--flux", "absent.nc"), 3, ("absent.nc",)),
-        (("--output", "out.txt"), 3, ("unknown output format",)),
+        (("--output", "out.txt"), 2, ("--output out.txt: unknown format",)),
     ],
 )
 def test_mistakes_are_told_in_one_line(co2phys, world, words, code, parts):

@@ -103,6 +103,9 @@ def test_from_soundings_to_scores(co2phys, files):
     weight = np.cos(np.radians(np.arange(28.1, 30, 0.2)))[:, None] * np.ones_like(error)
     rmse = np.sqrt((weight * error**2).sum() / weight.sum())
     assert found["rmse"] == pytest.approx(rmse, rel=1e-4)
+    late = ("--start", "foo", "--output", "x.zarr")
+    failed = co2phys("reconstruct", "--checkpoint", "run", "--data", "world/covariates", *late)
+    assert failed.code == 2 and "--start 'foo': not a date; write it as 2019" in failed.err
     failed = co2phys(*evaluate, "world/truth.zarr", "--fail-if", "rmse>0.001")
     assert failed.code == 5 and "--fail-if forbids rmse>0.001" in failed.err
     done = co2phys(*evaluate, "samples.zarr", "--json")
@@ -198,18 +201,26 @@ def test_leaving_out_in_several_ways(co2phys, files):
     ("words", "code", "said"),
     [
         (("--methods", "magic"), 2, "choose of resnet-lstm, random-forest"),
-        (("--schemes", "orbit"), 2, "choose of sample, day"),
+        (("--schemes", "orbit"), 2, "--schemes 'orbit': choose of sample, day"),
         (("--folds", "3", "--hold-out", "0.2"), 2, "exclude each other"),
-        (("--hold-out", "2"), 2, "not between 0 and 1"),
+        (("--hold-out", "2"), 2, "--hold-out 2: not between 0 and 1; give a share such as 0.2"),
         (("--by", "region"), 2, "--by has no effect with --samples"),
         (("--resume",), 2, "--resume goes on with the networks"),
         (("--schemes", "month", "--methods", "ridge"), 3, "fewer than 5 folds"),
     ],
 )
 def test_cross_validation_refuses(co2phys, files, words, code, said):
-    done = co2phys("crossvalidate", "--samples", "samples.zarr", *words)
-    assert done.code == code and said in done.err
-    assert done.err.count("\n") == 1
+    for more in ((), ("--dry-run",)):
+        done = co2phys("crossvalidate", "--samples", "samples.zarr", *words, *more)
+        assert done.code == code and said in done.err and done.out == ""
+        assert done.err.count("\n") == 1
+
+
+def test_a_wrong_option_of_the_network_names_its_file(co2phys, files):
+    Path("o.yaml").write_text("hold_outt: 0.2")
+    words = ("--samples", "samples.zarr", "--network-config", "o.yaml", "--dry-run")
+    done = co2phys("crossvalidate", *words)
+    assert done.code == 2 and "o.yaml: hold_outt: no such option; did you mean hold" in done.err
 
 
 def test_cross_validation_needs_something(co2phys, files):
@@ -228,7 +239,8 @@ def test_cross_validation_needs_something(co2phys, files):
         (("world/gosat", "--region", "0,0,2"), 2, "write west,south,east,north"),
         (("world/gosat", "--region", "102,28,104,30", "--spacing", "0.3"), 2, "whole number"),
         (("world/gosat", "--first", "2031-01-01"), 3, "no file of the wanted days"),
-        (("world/gosat", "--first", "x"), 2, "no dates"),
+        (("world/gosat", "--first", "x"), 2, "--first 'x': not a date; write it as 2019-12-31"),
+        (("world/gosat", "--last", "NaT"), 2, "--last 'NaT': not a date"),
         (("world/gosat", "world/oco2", "--coincidence-distance", "0"), 3, "--unmapped-gosat"),
         (("world/gosat", "--output", "x.nc"), 2, "end it in .zarr"),
         (("world/gosat", "--output", "samples.zarr"), 3, "already exists"),
@@ -309,7 +321,7 @@ def test_alien_and_hostile_checkpoints(co2phys, files):
 
 
 def test_training_refuses_what_is_no_samples(co2phys, files):
-    for data, said in (("world/truth.zarr", "is missing"), ("nothing.zarr", "no such file")):
+    for data, said in (("world/truth.zarr", "not samples"), ("nothing.zarr", "no such file")):
         done = co2phys("train", "--model", "resnet-lstm", "--data", data, "--output", "run")
         assert done.code == 3 and said in done.err
     done = co2phys(

@@ -114,9 +114,14 @@ def test_crossvalidate_with_a_store(co2phys, folder):
         (("--size", "S"), "give --store as well"),
         (("--network-config", "options.yaml"), "give --store as well"),
         (("--resume", "--report", "out"), "--resume goes on with networks: give --store"),
+        (
+            ("--store", "w.nc", "--report", "out", "--network-config", "bad.yaml"),
+            "bad.yaml: epochs: Input should be a valid integer",
+        ),
     ],
 )
 def test_options_that_miss_their_partner(co2phys, folder, words, message):
+    (folder / "bad.yaml").write_text("epochs: two")
     done = co2phys("crossvalidate", "--observations", "table.csv", *words)
     assert done.code == 2
     assert message in done.err

@@ -21,7 +21,7 @@ from co2net_phys.data.output_layout import (
 )
 from co2net_phys.data.stations import Station
 from co2net_phys.data.writer import StreamingWriter, write_dataset
-from co2net_phys.errors import DataError
+from co2net_phys.errors import DataError, UsageError
 from co2net_phys.provenance import provenance_attributes
 
 LATITUDE = np.linspace(-88.0, 88.0, 45)
@@ -224,7 +224,7 @@ def test_a_device_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"end --output in \.nc or \.zarr"):
+    with pytest.raises(UsageError, match=r"end it in \.nc or \.zarr"):
         writer(tmp_path / "air.txt")
 
 

@@ -63,7 +63,9 @@ def test_what_is_no_region_is_refused(corners, message):
 def test_days_include_both_ends():
     days = days_between("2020-02-28", "2020-03-01")
     assert [str(day) for day in days] == ["2020-02-28", "2020-02-29", "2020-03-01"]
-    with pytest.raises(UsageError, match="ends before"):
+    with pytest.raises(UsageError, match="--end 2020-02-28 is before --start 2020-03-01"):
         days_between("2020-03-01", "2020-02-28")
-    with pytest.raises(UsageError, match="not dates"):
+    with pytest.raises(UsageError, match=r"--start 'yesterday': not a date; write it as 20"):
         days_between("yesterday", "2020-02-28")
+    with pytest.raises(UsageError, match=r"--end '': not a date"):
+        days_between("2020-02-28", "")

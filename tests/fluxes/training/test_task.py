@@ -155,7 +155,7 @@ def test_a_folder_may_hold_netcdf_stores(world, tmp_path):
 
 
 def test_what_is_missing_is_named(tmp_path):
-    with pytest.raises(DataError, match="no such folder; give one as `co2phys simulate"):
+    with pytest.raises(DataError, match="no such folder; give a folder as `co2phys simulate"):
         WorldFolder(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"drivers\.zarr: there is no such file; it holds the dr"):
         WorldFolder(tmp_path).drivers()

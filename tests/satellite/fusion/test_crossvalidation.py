@@ -136,7 +136,7 @@ def test_what_cannot_be_done_is_refused_before_any_fit(make_samples: Any) -> Non
     samples = make_samples(50, days=20)
     with pytest.raises(DataError, match="1 blocks of samples are fewer than 5"):
         crossvalidate(samples, {"never": Never()}, ("sample", "month"))
-    with pytest.raises(UsageError, match="schemes orbit: choose of sample, day"):
+    with pytest.raises(UsageError, match="--schemes 'orbit': choose of sample, day"):
         crossvalidate(samples, {"never": Never()}, ("orbit",))  # type: ignore[arg-type]
     outcome = crossvalidate(samples, {"ridge": Ridge()}, ("day",))
     with pytest.raises(UsageError, match="no random split"):
