@@ -30,7 +30,8 @@ class ModelConfig(BaseModel):
         try:
             config = handler(data)
         except ValidationError as error:
-            raise UsageError(f"model.{first_problem(error, cls.model_fields)}") from error
+            problem = first_problem(error, cls.model_fields, whose="option of this network")
+            raise UsageError(f"model.{problem}") from error
         for problem in config._problems():
             raise UsageError(f"model.{problem}")
         return config

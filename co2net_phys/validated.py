@@ -35,13 +35,16 @@ def validated(kind: type[Model], options: Mapping[str, Any], listed: str = "") -
         raise UsageError(first_problem(error, kind.model_fields, listed)) from error
 
 
-def first_problem(error: ValidationError, known: Collection[str], listed: str = "") -> str:
+def first_problem(
+    error: ValidationError, known: Collection[str], listed: str = "", whose: str = "option"
+) -> str:
     """Return in one line which option is wrong first, how, and what was given for it.
 
     Args:
         error: of pydantic.
         known: names of the options there are.
         listed: see `validated`.
+        whose: what they are, such as `option of this network`.
     """
     first = error.errors()[0]
     text = first["msg"].removeprefix("Value error, ")
@@ -49,7 +52,8 @@ def first_problem(error: ValidationError, known: Collection[str], listed: str = 
         return text
     where = ".".join(map(str, first["loc"]))
     if first["type"] in UNKNOWN:
-        return f"{where}: no such option; {_instead(str(first['loc'][-1]), known, listed)}"
+        remedy = _instead(str(first["loc"][-1]), known, listed)
+        return f"{where}: no such {whose}; {remedy}"
     # What was given for an option that is missing is all the others.
     given = "" if first["type"] == "missing" else f"; got {first['input']!r:.60}"
     return f"{where}: {text}{given}"

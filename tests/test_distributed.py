@@ -58,13 +58,10 @@ def rows(folder, name):
     return [{k: v for k, v in json.loads(row).items() if k != "seconds"} for row in log]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
-    [
-        (),
-        pytest.param(("--set", "accumulate=2"), marks=pytest.mark.slow),
-        pytest.param(("--set", "shard=true", "--set", "accumulate=3"), marks=pytest.mark.slow),
-    ],
+    [(), ("--set", "accumulate=2"), ("--set", "shard=true", "--set", "accumulate=3")],
     ids=["plain", "parts", "sharded-parts"],
 )
 def test_two_processes_train_as_one(world, more):

@@ -143,6 +143,7 @@ def test_one_member_says_what_its_network_says(run, store, tmp_path):
         np.testing.assert_allclose(a[ERROR], b[ERROR], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_there_is_never_more_than_one_network_in_memory(run, store, monkeypatch):
     alive, most = weakref.WeakSet(), []
 

@@ -126,6 +126,7 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     assert rows[0] == rows[1]
 
 
+@pytest.mark.slow
 def test_a_run_with_a_background_resumes_too(store, tmp_path):
     options = {"background": "climatology-kriging"}
     trainer(store, tmp_path / "through", **options).run()

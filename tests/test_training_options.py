@@ -92,6 +92,7 @@ def test_the_average_is_what_is_validated_and_kept(store, tmp_path):
             torch.testing.assert_close(best[key], average[f"average.{key}"])
 
 
+@pytest.mark.slow
 def test_a_run_with_everything_resumes_bit_for_bit(store, tmp_path):
     options = {
         "average": 0.9, "accumulate": 2, "learned_weights": True, "residual_weight": 0.1,
@@ -139,6 +140,7 @@ def test_as_many_states_are_kept_as_asked_for(store, tmp_path):
     assert metadata["folder"] == str(places[2])
 
 
+@pytest.mark.slow
 def test_physical_losses_lower_what_they_weigh(store, tmp_path):
     options = {"model": {"frames": 6}, "epochs": 6, "windows_per_epoch": 24, "learning_rate": 2e-3}
     for name, weight in (("heavy", 10.0), ("light", 1e-9)):

@@ -93,6 +93,7 @@ def test_rows_of_a_table_are_scored_at_the_same_times(ablate):
     assert "no 25 consecutive time steps" in plan["impossible"]["sample_every-8"]
 
 
+@pytest.mark.slow
 def test_a_stopped_experiment_goes_on_to_the_same_bits(ablate, tmp_path, monkeypatch):
     one = ablate("5c", "--seeds", "1", "--output", "whole", "--json")
     assert one.code == 0, one.err

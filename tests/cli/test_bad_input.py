@@ -301,7 +301,7 @@ def test_wrong_usage(co2phys, tmp_path, words, part):
 
 def test_an_unknown_output_format(co2phys, tmp_path, world):
     done = co2phys(*SIMULATE[:-1], "x.csv", "--winds", "solid-body")
-    refused(done, 3, "x.csv", ".nc or .zarr")
+    refused(done, 2, "x.csv", ".nc or .zarr")
     assert not list(tmp_path.iterdir())
 
 

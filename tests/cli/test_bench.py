@@ -110,6 +110,7 @@ def test_accuracy(co2phys, monkeypatch):
     assert co2phys("bench", "accuracy", "--wind-every", "often").code == 2
 
 
+@pytest.mark.slow
 def test_train(co2phys):
     words = ("--size", "XS", "--batch", "1", "--steps", "1", "--device", "cpu")
     done = co2phys("bench", "train", *words, "--json")

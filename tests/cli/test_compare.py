@@ -69,6 +69,7 @@ def test_a_network_scores_what_train_reconstruct_and_evaluate_do(compare, co2phy
     assert cost["seconds"] == pytest.approx(3 * cost["epoch_seconds"]), "no odd epoch counts"
 
 
+@pytest.mark.slow
 def test_tables_say_how_sure_they_are_and_complete_runs_are_kept(compare, tmp_path, listing):
     done = compare("--json")
     assert done.code == 0, done.err

@@ -182,9 +182,13 @@ def test_a_strangers_file_of_options(co2phys, tmp_path, world, name, content, co
         (
             "",
             ("--set", "model.patches=3"),
-            "--set model.patches: no such option; did you mean patch",
+            "--set model.patches: no such option of this network; did you mean patch",
         ),
-        ("", ("--set", "model.zzz=3"), "--set model.zzz: no such option; choose from statistics, "),
+        (
+            "",
+            ("--set", "model.zzz=3"),
+            "--set model.zzz: no such option of this network; choose from statistics, ",
+        ),
     ],
 )
 def test_a_wrong_option_says_where_it_was_given(co2phys, tmp_path, world, content, words, said):

@@ -204,6 +204,7 @@ def test_a_killed_prepare_goes_on_to_the_same_bytes(co2phys, product, tmp_path):
     assert not (killed / "ct.zarr.partial.zarr").exists()
 
 
+@pytest.mark.slow
 def test_a_second_prepare_at_once_is_refused(co2phys, product, tmp_path, monkeypatch):
     linked(product, tmp_path)
     first = begin(20, "SIGSTOP", tmp_path)

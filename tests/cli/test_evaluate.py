@@ -281,7 +281,7 @@ def test_station_files_that_cannot_be_used(co2phys, prediction, tmp_path, write,
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
-        (lambda d: d.rename({CO2: "xco2"}), ["no variable 'co2s'", "co2phys reconstruct"]),
+        (lambda d: d.rename({CO2: "carbon"}), ["no variable 'co2s'", "co2phys reconstruct"]),
         (lambda d: d.assign({CO2: d[CO2].assign_attrs(units="K")}), [f"variable {CO2!r}", "'K'"]),
         (lambda d: d.assign({CO2: d[CO2].assign_attrs(units="")}), [f"variable {CO2!r}", "units"]),
         (lambda d: d.isel(longitude=slice(0, 9)), ["longitude must go once around"]),

@@ -107,6 +107,7 @@ def killed_at(place, stages):
 HOW = ("before", "after", "within")
 
 
+@pytest.mark.slow
 def test_killed_within_a_checkpoint(folder, calls):
     """Two of all the moments; the slow tests go through many."""
     killed_at(folder, [(round(0.6 * calls), "within"), (round(0.9 * calls), "before")])

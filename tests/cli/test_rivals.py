@@ -71,8 +71,8 @@ def test_what_is_given_goes_before_the_paper(co2phys, world, tmp_path):
     ("more", "said"),
     [
         (("--model", "vit", "--size", "XS"), "size XS is one of CO2-Net"),
-        (("--model", "vit", "--head", "additive"), "model.head"),
-        (("--model", "vit", "--wind-weight", "1"), "wind_weight: only CO2-Net"),
+        (("--model", "vit", "--head", "additive"), "--head: no such option of this network"),
+        (("--model", "vit", "--wind-weight", "1"), "--wind-weight: only CO2-Net"),
         (("--model", "vit", "--set", "model.patch=[7,12]"), "7 rows do not divide"),
         (("--model", "cyclegan", "--target", "stations", *small("cyclegan")), "use target=dense"),
         (("--model", "gan"), "--model"),

@@ -215,6 +215,7 @@ def traced_growth(windows, epochs):
     return after[-1] - after[0]
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_epochs(path, monkeypatch):
     """Less than one batch (6 windows of 4 frames) more after three epochs than after one."""
     one_batch = 6 * (4 * 6 + 1) * 18 * 24 * 4

@@ -68,7 +68,7 @@ def partial(path):
     ("name", "kills", "rounds"),
     [
         ("x.zarr", 3, 1),
-        ("x.nc", 2, 1),
+        pytest.param("x.nc", 2, 1, marks=pytest.mark.slow),
         pytest.param("x.zarr", 25, 3, marks=pytest.mark.slow),
         pytest.param("x.nc", 25, 3, marks=pytest.mark.slow),
     ],

@@ -110,6 +110,7 @@ def test_a_stopped_build_goes_on_to_the_same_bytes(product, whole, tmp_path, has
     assert [p.name for p in tmp_path.iterdir()] == ["store.zarr"]
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_to_the_same_bytes(tmp_path, hashes):
     """SIGKILL, at no moment of its own choice: nothing is tidied up."""
     script = tmp_path / "build.py"
