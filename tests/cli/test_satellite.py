@@ -191,8 +191,9 @@ def test_leaving_out_in_several_ways(co2phys, files):
     assert co2phys(*words, *network).code in (2, 3)
     again = co2phys(*words, *network, "--resume")
     assert json.loads(again.out) == first
-    plan = json.loads(co2phys(*words, "--dry-run").out)
-    assert plan["fits"] == 7 * 5 * 5
+    assert "fewer" in co2phys(*words, "--dry-run").err, "as the run would say: too few months"
+    plan = json.loads(co2phys(*words, "--schemes", "sample,day", "--dry-run").out)
+    assert plan["fits"] == 7 * 2 * 5
     usual = co2phys(*words, "--methods", "trend-and-season", "--schemes", "sample")
     assert json.loads(usual.out)["folds"] == 5
 
