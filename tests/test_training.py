@@ -74,7 +74,9 @@ def test_the_loss_falls_on_a_world_that_can_be_learnt(store, tmp_path):
     assert metadata["progress"]["best"] == progress.best
 
 
-@pytest.mark.parametrize("background", ["none", TrainingConfig().background])
+@pytest.mark.parametrize(
+    "background", ["none", pytest.param(TrainingConfig().background, marks=pytest.mark.slow)]
+)
 def test_one_batch_is_learnt_by_heart(store, tmp_path, background, monkeypatch):
     """To less than one per cent of the variance of what is to be learnt of it: the field, or the
     field less the first guess. By the engine itself, one step an epoch."""

@@ -66,6 +66,7 @@ def test_tables_are_written_and_shared_runs_trained_once(ablate, tmp_path, listi
     assert listing(folder / "runs") == trained, "complete runs are left alone"
 
 
+@pytest.mark.slow
 def test_a_run_scores_what_train_reconstruct_and_evaluate_do(ablate, co2phys, world, tmp_path):
     """With the same windows, which table 5b has."""
     done = ablate("5b", "--seeds", "1", "--json")

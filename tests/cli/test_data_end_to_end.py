@@ -227,6 +227,7 @@ def test_a_second_prepare_at_once_is_refused(co2phys, product, tmp_path, monkeyp
 MODEL = ("co2s", "ps", "huss", "tas", "uas", "vas")
 
 
+@pytest.mark.slow
 def test_a_model_becomes_a_store_that_trains(co2phys, tmp_path):
     """CanESM5 as it is distributed: 64 x 128 Gaussian, noleap, two files for each variable."""
     (tmp_path / "CanESM5").mkdir()

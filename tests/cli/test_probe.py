@@ -32,6 +32,7 @@ def short(world, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_it_writes_its_results_and_goes_on(world, co2phys, tmp_path, listing):
     done = co2phys("probe", "--data", world, *QUICK, "--arms", "withheld", "--json")
     assert done.code == 0, done.err

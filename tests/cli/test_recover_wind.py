@@ -377,7 +377,10 @@ needs_winds = pytest.mark.skipif(
 @needs_winds
 @pytest.mark.parametrize(
     "truncation, words",
-    [(42, ()), (21, ("--wind-truncation", "21", "--method", "global"))],
+    [
+        (42, ()),
+        pytest.param(21, ("--wind-truncation", "21", "--method", "global"), marks=pytest.mark.slow),
+    ],
     ids=["pointwise", "global"],
 )
 def test_real_winds_come_back_with_the_stated_uncertainty(co2phys, tmp_path, truncation, words):

@@ -160,6 +160,7 @@ def test_a_threshold_on_the_crps(reconstructed, co2phys, world):
     assert "no standard error" in done.err
 
 
+@pytest.mark.slow
 def test_the_report_shows_scores_and_calibration(reconstructed, co2phys, world, tmp_path):
     words = ("evaluate", "--prediction", "rec.nc", "--truth", world, "--report", "page.html")
     reconstructed("ensemble")
